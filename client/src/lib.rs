@@ -1,1 +1,12 @@
-//! x
+//! The other side of every server in this workspace: what opens connections to one, and what shows what they do to it.
+//! It works with any server, and knows none.
+//!
+//! - [`server`]: a server that is started here, to be looked at
+//! - [`processes`]: the descriptors and children of a process, from the kernel's tables
+//! - [`probe`]: one connection, handled step by step
+//! - [`wait`]: waiting for something to become true, with a deadline
+
+pub mod probe;
+pub mod processes;
+pub mod server;
+pub mod wait;

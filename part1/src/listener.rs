@@ -14,8 +14,7 @@ use crate::{Failure, Options};
 pub fn listen(options: &Options) -> Result<OwnedFd, Failure> {
     let address = options.address()?;
     let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
-    let listener =
-        socket::socket(family, SockType::Stream, SockFlag::empty(), None).map_err(Failure::of("socket"))?;
+    let listener = socket::socket(family, SockType::Stream, SockFlag::empty(), None).map_err(Failure::of("socket"))?;
     // A server that was just stopped leaves connections in TIME_WAIT; without this its port stays taken until they go.
     socket::setsockopt(&listener, sockopt::ReuseAddr, &true).map_err(Failure::of("setsockopt"))?;
     socket::bind(listener.as_raw_fd(), &SockaddrStorage::from(address)).map_err(Failure::on("bind", address))?;
@@ -38,8 +37,7 @@ pub fn accept(listener: &OwnedFd) -> Result<OwnedFd, Errno> {
 /// # Errors
 /// Those of getsockname(2).
 pub fn port_of(listener: &OwnedFd) -> Result<u16, Failure> {
-    let address: SockaddrStorage =
-        socket::getsockname(listener.as_raw_fd()).map_err(Failure::of("getsockname"))?;
+    let address: SockaddrStorage = socket::getsockname(listener.as_raw_fd()).map_err(Failure::of("getsockname"))?;
     let v4 = address.as_sockaddr_in().map(SockaddrIn::port);
     let v6 = address.as_sockaddr_in6().map(SockaddrIn6::port);
     Ok(v4.or(v6).unwrap_or_default())

@@ -87,8 +87,10 @@ impl Stage {
 /// The command line of a server: its own story, and the options that all servers share.
 pub fn command(stage: Stage, backlog: u32) -> Command {
     let (about, story) = stage.header();
-    let command = Command::new(stage.name).version(env!("CARGO_PKG_VERSION")).about(about).after_help(story);
-    Options::augment_args(command).mut_arg("backlog", |option| option.default_value(backlog.to_string()))
+    Options::augment_args(Command::new(stage.name).version(env!("CARGO_PKG_VERSION")))
+        .mut_arg("backlog", |option| option.default_value(backlog.to_string()))
+        .about(about)
+        .after_help(story)
 }
 
 /// Reads the program's arguments as `command` describes them.
@@ -148,7 +150,9 @@ mod tests {
 
     #[test]
     fn a_backlog_beyond_the_systems_is_the_systems() {
-        for (wanted, used) in [("0", 0), ("5", 5), ("1000000", Backlog::MAXCONN.into()), ("4294967295", Backlog::MAXCONN.into())] {
+        for (wanted, used) in
+            [("0", 0), ("5", 5), ("1000000", Backlog::MAXCONN.into()), ("4294967295", Backlog::MAXCONN.into())]
+        {
             let matches = command(STAGE, 1).get_matches_from(["webserver0", "--backlog", wanted]);
             assert_eq!(i32::from(Options::from_arg_matches(&matches).unwrap().backlog()), used, "{wanted}");
         }
@@ -166,7 +170,8 @@ mod tests {
 
     #[test]
     fn wrong_usage_is_told_in_one_line_with_the_tip() {
-        let explanation = "error: unexpected argument '--prot' found\n\n  tip: a similar argument exists: '--port'\n\nUsage: x";
+        let explanation =
+            "error: unexpected argument '--prot' found\n\n  tip: a similar argument exists: '--port'\n\nUsage: x";
         assert_eq!(
             one_line(explanation),
             "unexpected argument '--prot' found; tip: a similar argument exists: '--port'"

@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::ExitCode;
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, sockopt};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, sockopt};
 use nix::sys::socket::{accept, bind, listen, setsockopt, socket};
 use nix::sys::time::TimeVal;
 use nix::unistd::{read, write};
@@ -56,7 +56,7 @@ fn handle_request(connection: &OwnedFd, options: &Options) -> Result<(), Failure
     let mut request = [0; 1024];
     let length = loop {
         match read(connection, &mut request) {
-            Err(Errno::EINTR) => {} // stopped by Ctrl-Z, and continued
+            Err(Errno::EINTR) => {}        // stopped by Ctrl-Z, and continued
             Err(Errno::EAGAIN) => break 0, // the time limit has passed
             length => break length.map_err(Failure::of("read"))?,
         }

@@ -1,0 +1,119 @@
+//! One connection, handled step by step: what a server does on it, and when.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::server::PATIENCE;
+
+/// The request of the articles.
+pub const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nHost: localhost:8888\r\n\r\n";
+
+/// A connection to a server.
+#[derive(Debug)]
+pub struct Probe {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Probe {
+    /// Connects to `port` of 127.0.0.1.
+    ///
+    /// # Errors
+    /// Those of connect(2), and that it takes longer than [`PATIENCE`].
+    pub fn connect(port: u16) -> io::Result<Probe> {
+        Probe::connect_to(Ipv4Addr::LOCALHOST.into(), port)
+    }
+
+    /// Connects to `port` of `host`.
+    ///
+    /// # Errors
+    /// Those of connect(2), and that it takes longer than [`PATIENCE`].
+    pub fn connect_to(host: IpAddr, port: u16) -> io::Result<Probe> {
+        let stream = TcpStream::connect_timeout(&(host, port).into(), PATIENCE)?;
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Probe { stream, received: Vec::new() })
+    }
+
+    /// Connects, and sends the request of the articles.
+    ///
+    /// # Errors
+    /// Those of [`Probe::connect`] and [`Probe::send`].
+    pub fn request(port: u16) -> io::Result<Probe> {
+        let mut probe = Probe::connect(port)?;
+        probe.send(REQUEST)?;
+        Ok(probe)
+    }
+
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    /// Those of write(2), and that it takes longer than [`PATIENCE`].
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Says that nothing more will be sent (shutdown(2)); what the server answers can still be read.
+    ///
+    /// # Errors
+    /// Those of shutdown(2).
+    pub fn finish_sending(&self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
+    /// Reads until what has been received ends with `ending`, for [`PATIENCE`] at most.
+    ///
+    /// # Errors
+    /// The connection ended before (UnexpectedEof), was reset, or stayed silent (TimedOut).
+    pub fn read_to(&mut self, ending: &[u8]) -> io::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.received.ends_with(ending) {
+            if self.read_some(deadline)? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads until the server closes the connection, for [`PATIENCE`] at most. Returns all that was received.
+    ///
+    /// # Errors
+    /// The connection was reset, or has not ended (TimedOut).
+    pub fn read_to_end(&mut self) -> io::Result<&[u8]> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.read_some(deadline)? > 0 {}
+        Ok(&self.received)
+    }
+
+    /// Whether nothing comes for `time`, not even the end of the connection.
+    ///
+    /// # Errors
+    /// The connection was reset.
+    pub fn is_silent_for(&mut self, time: Duration) -> io::Result<bool> {
+        match self.read_some(Instant::now() + time) {
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(true),
+            other => other.map(|_| false),
+        }
+    }
+
+    /// What has been received so far.
+    pub fn received(&self) -> &[u8] {
+        &self.received
+    }
+
+    fn read_some(&mut self, deadline: Instant) -> io::Result<usize> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        let mut buffer = [0; 4096];
+        let length = match self.stream.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::TimedOut.into()),
+            length => length?,
+        };
+        self.received.extend_from_slice(&buffer[..length]);
+        Ok(length)
+    }
+}

@@ -1,0 +1,214 @@
+//! A server that is started here, to be looked at: its port, its output, what the kernel knows of it, and its end.
+
+use std::io::{self, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use crate::{processes, wait};
+
+/// How long a server may take to say on which port it serves, or to end.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server, in a process group of its own. Dropping it ends it and all its children.
+#[derive(Debug)]
+pub struct Server {
+    process: Child,
+    port: u16,
+    output: Stream,
+    errors: Stream,
+}
+
+impl Server {
+    /// Starts `command` and waits until it says `port N` on its standard output, as every server here does first.
+    ///
+    /// # Errors
+    /// It can't be started, ends before it serves (the message holds what it said), or takes longer than [`PATIENCE`].
+    pub fn start(command: &mut Command) -> io::Result<Server> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let mut process = command.spawn()?;
+        let output = Stream::gather(process.stdout.take());
+        let errors = Stream::gather(process.stderr.take());
+        let mut server = Server { process, port: 0, output, errors };
+        let started = wait::until(PATIENCE, || match port_in(&server.output()) {
+            Some(port) => Some(Ok(port)),
+            None => server.process.try_wait().transpose().map(|ended| ended.map(|_| 0)),
+        });
+        match started {
+            Some(Ok(port)) if port != 0 => server.port = port,
+            Some(Err(error)) => return Err(error),
+            _ => {
+                server.stop();
+                return Err(io::Error::other(format!("{command:?} does not serve: {}", server.errors())));
+            }
+        }
+        Ok(server)
+    }
+
+    /// The port that it serves on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it has written to standard output so far, its children included.
+    pub fn output(&self) -> String {
+        self.output.text()
+    }
+
+    /// What it has written to standard error so far, its children included.
+    pub fn errors(&self) -> String {
+        self.errors.text()
+    }
+
+    /// How many descriptors it has open.
+    ///
+    /// # Errors
+    /// Those of [`processes::descriptors`].
+    pub fn descriptors(&self) -> io::Result<usize> {
+        processes::descriptors(self.id())
+    }
+
+    /// Its children, alive and zombies.
+    ///
+    /// # Errors
+    /// Those of [`processes::children`].
+    pub fn children(&self) -> io::Result<processes::Children> {
+        processes::children(self.id())
+    }
+
+    /// Its children once all of them have ended and two counts in a row agree; `None` if that does not come to pass
+    /// within [`PATIENCE`].
+    pub fn children_at_rest(&self) -> Option<processes::Children> {
+        let mut before = None;
+        wait::until(PATIENCE, || {
+            let now = self.children().ok().filter(|children| children.alive == 0);
+            let same = now.filter(|_| now == before);
+            before = now;
+            same
+        })
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// Those of waitpid(2).
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.process.try_wait()
+    }
+
+    /// Waits for its end, for [`PATIENCE`] at most. Everything that it said has been gathered then, if no child of it
+    /// still holds its output open.
+    pub fn end(&mut self) -> Option<ExitStatus> {
+        let status = wait::until(PATIENCE, || self.process.try_wait().ok().flatten())?;
+        wait::until(Duration::from_secs(1), || (self.output.at_end() && self.errors.at_end()).then_some(()));
+        Some(status)
+    }
+
+    /// Sends it a signal, and to it alone.
+    ///
+    /// # Errors
+    /// Those of kill(2).
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(kill(pid(self.id()), signal)?)
+    }
+
+    /// Sends a signal to it and its children, as a terminal does for Ctrl-C.
+    ///
+    /// # Errors
+    /// Those of killpg(2).
+    pub fn signal_group(&self, signal: Signal) -> io::Result<()> {
+        Ok(killpg(pid(self.id()), signal)?)
+    }
+
+    /// Ends it and its children.
+    fn stop(&mut self) {
+        let _ = self.signal_group(Signal::SIGKILL);
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Limits a resource of the process that `command` starts, as `ulimit` does in a shell.
+pub fn limit(command: &mut Command, resource: Resource, limit: u64) -> &mut Command {
+    // SAFETY: setrlimit(2) is a plain system call on copied numbers: it is safe between fork and exec.
+    unsafe { command.pre_exec(move || Ok(setrlimit(resource, limit, limit)?)) }
+}
+
+/// How a process ended, in the words of a shell's user.
+pub fn describe(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(signal) => format!("ended by signal {signal}"),
+        None => format!("exit code {}", status.code().unwrap_or_default()),
+    }
+}
+
+/// The number behind the first `port` of what a server said.
+fn port_in(output: &str) -> Option<u16> {
+    let (line, _) = output.split_once("port ")?.1.split_once(|next: char| !next.is_ascii_digit())?;
+    line.parse().ok()
+}
+
+/// A process id as nix takes it.
+fn pid(id: u32) -> Pid {
+    Pid::from_raw(id.cast_signed())
+}
+
+/// What a process writes into a pipe, gathered by a thread so that the pipe never fills up.
+#[derive(Debug)]
+struct Stream {
+    gathered: Arc<Mutex<Vec<u8>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Stream {
+    fn gather(pipe: Option<impl Read + Send + 'static>) -> Stream {
+        let gathered = Arc::new(Mutex::new(Vec::new()));
+        let target = Arc::clone(&gathered);
+        let thread = pipe.map(|mut pipe| {
+            thread::spawn(move || {
+                let mut buffer = [0; 8192];
+                while let Ok(length @ 1..) = pipe.read(&mut buffer) {
+                    target.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..length]);
+                }
+            })
+        });
+        Stream { gathered, thread }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.gathered.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    fn at_end(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_read_from_the_first_line() {
+        assert_eq!(port_in("Serving HTTP on port 8888 ...\n"), Some(8888));
+        assert_eq!(port_in("WSGIServer: Serving HTTP on port 40123 ...\nport 1\n"), Some(40123));
+        assert_eq!(port_in("Serving HTTP on port 88"), None, "the number may not be complete yet");
+        assert_eq!(port_in("Serving"), None);
+    }
+}

@@ -1,0 +1,33 @@
+//! webserver3a: an iterative server, one client after the other
+//!
+//! New: it reads a request to its end, where webserver1 reads once; the calls around it come from part1's library.
+//! Run: `cargo run -p part3 --bin webserver3a`, and in a second terminal `curl http://localhost:8888/hello`
+//! See: a connection is accepted, answered and closed before the next one is accepted.
+
+use std::convert::Infallible;
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+
+use part3::report;
+use part3::{Defaults, Failure, Options, RESPONSE, accept, listen, print_request, read_request, run, stage, write_all};
+
+fn main() -> ExitCode {
+    run(stage!(), Defaults { backlog: 5, sleep: None }, serve_forever)
+}
+
+fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
+    let listener = listen(options)?;
+
+    loop {
+        let connection = accept(&listener).map_err(Failure::of("accept"))?;
+        handle_request(&connection, options).unwrap_or_else(report);
+        drop(connection); // close(2): the client sees the end of its answer
+    }
+}
+
+fn handle_request(connection: &OwnedFd, options: &Options) -> Result<(), Failure> {
+    let request = read_request(connection, options)?;
+    print_request(&request);
+    write_all(connection, RESPONSE).map_err(Failure::of("write"))?;
+    Ok(())
+}
