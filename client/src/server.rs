@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use nix::libc;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -32,6 +33,7 @@ impl Server {
     /// It can't be started, ends before it serves (the message holds what it said), or takes longer than [`PATIENCE`].
     pub fn start(command: &mut Command) -> io::Result<Server> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        start_with_three_descriptors(command);
         let mut process = command.spawn()?;
         let output = Stream::gather(process.stdout.take());
         let errors = Stream::gather(process.stderr.take());
@@ -71,6 +73,12 @@ impl Server {
         self.errors.text()
     }
 
+    /// Whether it says `text` on standard output, now or within [`PATIENCE`]. What a server said before it answered may
+    /// take a moment longer to get here than the answer.
+    pub fn says(&self, text: &str) -> bool {
+        wait::until(PATIENCE, || self.output().contains(text).then_some(())).is_some()
+    }
+
     /// How many descriptors it has open.
     ///
     /// # Errors
@@ -107,11 +115,11 @@ impl Server {
         self.process.try_wait()
     }
 
-    /// Waits for its end, for [`PATIENCE`] at most. Everything that it said has been gathered then, if no child of it
-    /// still holds its output open.
+    /// Waits for its end, for [`PATIENCE`] at most, and then until its children have closed its output too: everything
+    /// that was said can be read then.
     pub fn end(&mut self) -> Option<ExitStatus> {
         let status = wait::until(PATIENCE, || self.process.try_wait().ok().flatten())?;
-        wait::until(Duration::from_secs(1), || (self.output.at_end() && self.errors.at_end()).then_some(()));
+        wait::until(PATIENCE, || (self.output.at_end() && self.errors.at_end()).then_some(()));
         Some(status)
     }
 
@@ -148,6 +156,22 @@ impl Drop for Server {
 pub fn limit(command: &mut Command, resource: Resource, limit: u64) -> &mut Command {
     // SAFETY: setrlimit(2) is a plain system call on copied numbers: it is safe between fork and exec.
     unsafe { command.pre_exec(move || Ok(setrlimit(resource, limit, limit)?)) }
+}
+
+/// Has `command` start with standard input, output and error only. Whoever runs this may have left it more, as cargo
+/// does for what it runs, and the lessons count descriptors.
+fn start_with_three_descriptors(command: &mut Command) {
+    // SAFETY: mark_inherited only makes plain system calls on numbers: it is safe between fork and exec.
+    unsafe { command.pre_exec(mark_inherited) };
+}
+
+/// Marks what is open beyond the standard three, to be closed by exec.
+fn mark_inherited() -> io::Result<()> {
+    for descriptor in 3..1024 {
+        // SAFETY: nothing is closed here, and where no descriptor is open the call fails and does nothing.
+        unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    Ok(())
 }
 
 /// How a process ended, in the words of a shell's user.

@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_is_cut_off() {
         let mut buffer = Buffer { bytes: [0; 128], length: 0 };
-        write!(buffer, "{}{:>200}", "ab", "c").unwrap();
+        write!(buffer, "ab{:>200}", "c").unwrap();
         assert_eq!((buffer.length, &buffer.bytes[..4]), (128, &b"ab  "[..]));
     }
 }

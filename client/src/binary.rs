@@ -1,0 +1,41 @@
+//! The programs of this workspace, for tests of packages that don't own them.
+//!
+//! Cargo tells a test where the binaries of its own package are (`CARGO_BIN_EXE_...`), and builds no others for it.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+/// Builds binary `name` of `package` with the profile that the running test was built with, once for each test program,
+/// and returns where it is.
+///
+/// # Errors
+/// It can't be built; cargo has said why on standard error.
+pub fn built(package: &str, name: &str) -> io::Result<PathBuf> {
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+    let test = env::current_exe()?; // target/PROFILE/deps/test-0123456789abcdef
+    let profile_folder = test.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?;
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !built.contains(name) {
+        build(package, name, profile_folder)?;
+        built.insert(name.to_owned());
+    }
+    Ok(profile_folder.join(name))
+}
+
+fn build(package: &str, name: &str, profile_folder: &Path) -> io::Result<()> {
+    let profile = match profile_folder.file_name() {
+        Some(folder) if folder != "debug" => folder.to_owned(),
+        _ => OsString::from("dev"),
+    };
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--package", package, "--bin", name, "--profile"]).arg(profile);
+    cargo.arg("--target-dir").arg(profile_folder.parent().ok_or(io::ErrorKind::NotFound)?);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if cargo.status()?.success() { Ok(()) } else { Err(io::Error::other(format!("{cargo:?} failed"))) }
+}

@@ -1,0 +1,306 @@
+//! Each stage does what it teaches, the wrong ones included, and in exactly that way.
+
+mod common;
+
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+
+use client::probe::Probe;
+use client::processes::{self, Children};
+use client::server::{PATIENCE, Server, limit};
+use client::wait;
+use common::{RESPONSE, STAGES, assert_answers, command, start, stress};
+use nix::sys::resource::Resource;
+use nix::sys::signal::Signal;
+
+const NONE: Children = Children { alive: 0, zombies: 0 };
+/// Standard input, standard output, standard error, and the listener.
+const DESCRIPTORS_AT_REST: usize = 4;
+
+#[test]
+fn every_stage_serves_and_says_so_first() {
+    for stage in STAGES {
+        let server = start(stage, &["--sleep", "0"][..if has_sleep(stage) { 2 } else { 0 }]);
+        let first = server.output().lines().next().unwrap_or_default().to_owned();
+        assert_eq!(first, format!("Serving HTTP on port {} ...", server.port()), "{stage}");
+        let mut client = Probe::request(server.port()).unwrap();
+        client.read_to(b"Hello, World!\n").unwrap();
+        assert_eq!(client.received(), RESPONSE, "{stage}");
+    }
+}
+
+#[test]
+fn every_stage_prints_the_request() {
+    for stage in STAGES {
+        let server = start(stage, &["--sleep", "1"][..if has_sleep(stage) { 2 } else { 0 }]);
+        let mut client = Probe::connect(server.port()).unwrap();
+        client.send(b"POST /form HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n\x1b[2Jname=b").unwrap();
+        client.read_to(RESPONSE).unwrap();
+        let printed = "POST /form HTTP/1.1\nHost: a\nContent-Length: 10\n\n\\u{1b}[2Jname=b\n";
+        assert!(server.says(printed), "{stage}: {}", server.output());
+    }
+}
+
+// ---------------------------------------------------------------- 3a, 3b: iterative
+
+#[test]
+fn webserver3a_serves_one_client_after_the_other() {
+    let server = start("webserver3a", &[]);
+    let mut first = Probe::connect(server.port()).unwrap();
+    let mut second = Probe::request(server.port()).unwrap();
+    assert!(second.is_silent_for(Duration::from_millis(500)).unwrap(), "the second client overtook the first");
+
+    first.send(client::probe::REQUEST).unwrap();
+    assert_eq!(first.read_to_end().unwrap(), RESPONSE);
+    assert_eq!(second.read_to_end().unwrap(), RESPONSE);
+}
+
+#[test]
+fn webserver3b_answers_the_second_client_only_after_the_first_is_done() {
+    let begin = Instant::now();
+    let server = start("webserver3b", &["--sleep", "2"]);
+    let mut first = Probe::request(server.port()).unwrap();
+    first.read_to(RESPONSE).unwrap();
+
+    // The server sleeps. A second client can connect and send all the same: the kernel takes it into the queue.
+    let mut second = Probe::request(server.port()).unwrap();
+    assert!(first.is_silent_for(Duration::from_millis(200)).unwrap(), "3b closed the connection without a sleep");
+
+    second.read_to(RESPONSE).unwrap();
+    assert!(begin.elapsed() >= Duration::from_secs(2), "the second client was answered while 3b should sleep");
+    assert_eq!(first.read_to_end().unwrap(), RESPONSE);
+    assert_eq!(second.read_to_end().unwrap(), RESPONSE);
+    assert!(begin.elapsed() >= Duration::from_secs(4), "3b did not sleep before it closed the second connection");
+}
+
+// ---------------------------------------------------------------- 3c: fork
+
+#[test]
+fn webserver3c_answers_each_client_at_once_the_last_one_first() {
+    // Its children sleep for longer than any client here is willing to wait.
+    let server = start("webserver3c", &["--sleep", "600", "--timeout", "600"]);
+    let mut slow = Probe::connect(server.port()).unwrap();
+    slow.send(b"GET /slow HTTP/1.1\r\n").unwrap();
+    let mut clients: Vec<Probe> = (0..5).map(|_| Probe::connect(server.port()).unwrap()).collect();
+
+    for client in clients.iter_mut().rev() {
+        client.send(client::probe::REQUEST).unwrap();
+        client.read_to(RESPONSE).unwrap();
+    }
+    slow.send(b"Host: a\r\n\r\n").unwrap();
+    slow.read_to(RESPONSE).unwrap();
+
+    assert!(server.says(&format!("Parent PID (PPID): {}\n", server.id())));
+    let children = wait::until(PATIENCE, || Some(child_ids(&server)).filter(|ids| ids.len() == 6));
+    let children = children.unwrap_or_else(|| panic!("not a child for each client: {}", server.output()));
+    assert_eq!(server.children().unwrap(), Children { alive: 6, zombies: 0 });
+
+    // Parent and children have each closed what only the other needs.
+    assert_eq!(server.descriptors().unwrap(), DESCRIPTORS_AT_REST, "the parent keeps copies of connections");
+    for child in children {
+        assert_eq!(
+            processes::descriptors(child).unwrap(),
+            DESCRIPTORS_AT_REST,
+            "a child keeps its copy of the listener"
+        );
+    }
+}
+
+#[test]
+fn webserver3c_closes_the_connection_when_the_child_has_slept() {
+    let begin = Instant::now();
+    let server = start("webserver3c", &["--sleep", "1"]);
+    let mut client = Probe::request(server.port()).unwrap();
+    assert_eq!(client.read_to_end().unwrap(), RESPONSE);
+    assert!(begin.elapsed() >= Duration::from_secs(1), "the connection was closed before the child had slept");
+    assert_eq!(server.children_at_rest(), Some(Children { alive: 0, zombies: 1 }), "3c waits for no child either");
+}
+
+// ---------------------------------------------------------------- 3d: copies stay open
+
+#[test]
+fn webserver3d_keeps_every_connection_open_and_every_child_a_zombie() {
+    let server = start("webserver3d", &[]);
+    let mut clients: Vec<Probe> = (0..3).map(|_| Probe::request(server.port()).unwrap()).collect();
+    for client in &mut clients {
+        client.read_to(RESPONSE).unwrap();
+    }
+
+    let zombies = Children { alive: 0, zombies: 3 };
+    assert_eq!(server.children_at_rest(), Some(zombies));
+    for client in &mut clients {
+        assert!(client.is_silent_for(Duration::from_millis(300)).unwrap(), "3d closed a connection");
+    }
+    assert_eq!(server.descriptors().unwrap(), DESCRIPTORS_AT_REST + 3);
+    for count in 1..=3 {
+        assert!(
+            server.says(&format!("\n{count}\n")),
+            "it prints how many connections it has kept: {}",
+            server.output()
+        );
+    }
+
+    // What ends a client's wait in the end is the end of the server: then its copies are closed too.
+    drop(server);
+    for client in &mut clients {
+        assert_eq!(client.read_to_end().unwrap(), RESPONSE);
+    }
+}
+
+#[test]
+fn webserver3d_dies_of_emfile_when_its_descriptors_have_run_out() {
+    let mut command = command("webserver3d", &[]);
+    let mut server = Server::start(limit(&mut command, Resource::RLIMIT_NOFILE, 256)).unwrap();
+    let client = stress(&server, &["--max-clients", "300"]);
+
+    let status = server.end().unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert_last_words(&server, "accept: EMFILE: Too many open files", "webserver3d", "webserver3e");
+    let kept = server.output().lines().filter_map(|line| line.parse::<usize>().ok()).max();
+    assert_eq!(kept, Some(256 - DESCRIPTORS_AT_REST));
+    assert_eq!(client.status.code(), Some(1), "{client:?}");
+}
+
+// ---------------------------------------------------------------- 3e: a handler, and EINTR
+
+#[test]
+fn webserver3e_reaps_its_child_and_dies_of_eintr() {
+    let mut server = start("webserver3e", &["--sleep", "1"]);
+    let mut client = Probe::request(server.port()).unwrap();
+    assert_eq!(client.read_to_end().unwrap(), RESPONSE);
+
+    let status = server.end().unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert_last_words(&server, "accept: EINTR: Interrupted system call", "webserver3e", "webserver3f");
+    let output = server.output();
+    let reaped = output.lines().find(|line| line.starts_with("Child ")).unwrap_or_default();
+    assert!(reaped.ends_with(" terminated with status 0"), "{output}");
+}
+
+#[test]
+fn webserver3e_lives_until_a_child_ends() {
+    let server = start("webserver3e", &["--sleep", "600"]);
+    for _ in 0..5 {
+        assert_answers(&server);
+    }
+    assert_eq!(server.children().unwrap(), Children { alive: 5, zombies: 0 });
+}
+
+// ---------------------------------------------------------------- 3f, 3g: all the children
+
+#[test]
+fn webserver3f_leaves_no_zombie_after_one_request() {
+    let mut server = start("webserver3f", &[]);
+    let mut client = Probe::request(server.port()).unwrap();
+    assert_eq!(client.read_to_end().unwrap(), RESPONSE);
+    let reaped = wait::until(PATIENCE, || (server.children().ok()? == NONE).then_some(()));
+    assert!(reaped.is_some(), "{:?}", server.children());
+    assert!(server.ended().unwrap().is_none(), "3f survives EINTR");
+}
+
+#[test]
+fn webserver3f_leaves_zombies_when_128_children_end_together() {
+    let mut server = start("webserver3f", &[]);
+    let client = stress(&server, &["--max-clients", "128"]);
+    assert!(client.status.success(), "{client:?}");
+    let left = server.children_at_rest().unwrap();
+    assert!(left.zombies > 0, "signals do not queue, so some children should not have been waited for");
+    assert!(server.ended().unwrap().is_none());
+    assert_answers(&server);
+}
+
+#[test]
+fn webserver3g_leaves_nothing_behind_however_many_children_end_together() {
+    let mut server = start("webserver3g", &[]);
+    for _ in 0..3 {
+        let client = stress(&server, &["--max-clients", "128"]);
+        assert!(client.status.success(), "{client:?}");
+        let reaped = wait::until(PATIENCE, || (server.children().ok()? == NONE).then_some(()));
+        assert!(reaped.is_some(), "{:?}", server.children());
+        assert_eq!(server.descriptors().unwrap(), DESCRIPTORS_AT_REST);
+    }
+    assert!(server.ended().unwrap().is_none());
+    assert_answers(&server);
+    assert_eq!(server.errors(), "");
+}
+
+#[test]
+fn webserver3g_survives_emfile_and_reports_it_once() {
+    // Room for the standard three and the listener, and not one more: every accept fails.
+    let mut command = command("webserver3g", &[]);
+    let mut server = Server::start(limit(&mut command, Resource::RLIMIT_NOFILE, 4)).unwrap();
+    let mut client = Probe::request(server.port()).unwrap();
+    assert!(client.is_silent_for(Duration::from_secs(1)).unwrap(), "the client should wait in the queue");
+    assert!(server.ended().unwrap().is_none(), "{}", server.errors());
+    let errors = server.errors();
+    assert!(errors.starts_with("webserver3g: accept: EMFILE: Too many open files: connections wait"), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "ten failures, one line: {errors}");
+}
+
+#[test]
+fn the_first_stages_die_of_emfile() {
+    for stage in ["webserver3a", "webserver3c", "webserver3e", "webserver3f"] {
+        let mut command = command(stage, &[]);
+        let mut server = Server::start(limit(&mut command, Resource::RLIMIT_NOFILE, 4)).unwrap();
+        // Linux looks for a free descriptor before it looks for a connection; elsewhere a client has to come first.
+        let _client = Probe::request(server.port());
+        assert_eq!(server.end().unwrap().code(), Some(1), "{stage}");
+        assert_last_words(&server, "accept: EMFILE: Too many open files", "webserver3d", "webserver3e");
+    }
+}
+
+// ---------------------------------------------------------------- signals
+
+#[test]
+fn ctrl_c_stops_every_stage_and_its_children() {
+    for stage in STAGES {
+        let mut server = start(stage, &[]);
+        let group = server.id();
+        let _client = Probe::connect(server.port()).unwrap(); // keeps a child waiting, or the server
+        if stage > "webserver3b" {
+            wait::until(PATIENCE, || (server.children().ok()?.alive == 1).then_some(())).unwrap();
+        }
+        server.signal_group(Signal::SIGINT).unwrap();
+        assert_eq!(server.end().unwrap().signal(), Some(Signal::SIGINT as i32), "{stage}");
+        let gone = wait::until(PATIENCE, || processes::alive_in_group(group).ok()?.is_empty().then_some(()));
+        assert!(gone.is_some(), "{stage} left processes behind");
+        assert_eq!(server.errors(), "", "{stage}");
+    }
+}
+
+#[test]
+fn after_sigterm_a_child_at_work_finishes_its_answer() {
+    for stage in ["webserver3c", "webserver3e", "webserver3f", "webserver3g"] {
+        let mut server = start(stage, &["--sleep", "0"][..if has_sleep(stage) { 2 } else { 0 }]);
+        let mut client = Probe::connect(server.port()).unwrap();
+        client.send(b"GET /slow HTTP/1.1\r\n").unwrap();
+        wait::until(PATIENCE, || (server.children().ok()?.alive == 1).then_some(())).unwrap();
+        server.signal(Signal::SIGTERM).unwrap();
+        let status = wait::until(PATIENCE, || server.ended().unwrap()).unwrap();
+        assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "{stage}");
+        client.send(b"Host: a\r\n\r\n").unwrap();
+        assert_eq!(client.read_to_end().unwrap(), RESPONSE, "{stage}");
+    }
+}
+
+// ---------------------------------------------------------------- helpers
+
+fn has_sleep(stage: &str) -> bool {
+    matches!(stage, "webserver3b" | "webserver3c" | "webserver3e")
+}
+
+/// The ids in `Child PID: N. Parent PID M`, where M must be the server's.
+fn child_ids(server: &Server) -> Vec<u32> {
+    let parent = format!(". Parent PID {}", server.id());
+    let output = server.output();
+    let ids = output.lines().filter_map(|line| line.strip_prefix("Child PID: ")?.strip_suffix(&parent));
+    ids.map(|id| id.parse().unwrap()).collect()
+}
+
+/// Asserts that a server's last line names the failed call, where it is explained, and which stage solves it.
+fn assert_last_words(server: &Server, failure: &str, explained: &str, solved: &str) {
+    let errors = server.errors();
+    let last = errors.lines().last().unwrap_or_default();
+    assert!(last.contains(&format!(": {failure} (")), "{errors}");
+    assert!(last.contains(&format!("see {explained} in README.md; {solved} solves it")), "{errors}");
+}
