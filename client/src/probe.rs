@@ -4,6 +4,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use nix::libc;
+use nix::sys::socket::{setsockopt, sockopt};
+
 use crate::server::PATIENCE;
 
 /// The request of the articles.
@@ -60,6 +63,23 @@ impl Probe {
     /// Those of shutdown(2).
     pub fn finish_sending(&self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
+    }
+
+    /// Gives up so that the server is told by a reset, not by an orderly end (SO_LINGER of 0 seconds, socket(7)).
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn reset(self) -> io::Result<()> {
+        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+        Ok(setsockopt(&self.stream, sockopt::Linger, &linger)?)
+    }
+
+    /// A second handle of the same connection, so that it can be written to while it is read.
+    ///
+    /// # Errors
+    /// Those of dup(2).
+    pub fn try_clone(&self) -> io::Result<Probe> {
+        Ok(Probe { stream: self.stream.try_clone()?, received: Vec::new() })
     }
 
     /// Reads until what has been received ends with `ending`, for [`PATIENCE`] at most.

@@ -9,7 +9,7 @@ use client::probe::Probe;
 use client::processes::{self, Children};
 use client::server::{PATIENCE, Server, limit};
 use client::wait;
-use common::{RESPONSE, STAGES, assert_answers, command, start, stress};
+use common::{RESPONSE, STAGES, assert_answers, command, sleep, start, stress};
 use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 
@@ -20,7 +20,7 @@ const DESCRIPTORS_AT_REST: usize = 4;
 #[test]
 fn every_stage_serves_and_says_so_first() {
     for stage in STAGES {
-        let server = start(stage, &["--sleep", "0"][..if has_sleep(stage) { 2 } else { 0 }]);
+        let server = start(stage, &sleep(stage, "0"));
         let first = server.output().lines().next().unwrap_or_default().to_owned();
         assert_eq!(first, format!("Serving HTTP on port {} ...", server.port()), "{stage}");
         let mut client = Probe::request(server.port()).unwrap();
@@ -32,7 +32,7 @@ fn every_stage_serves_and_says_so_first() {
 #[test]
 fn every_stage_prints_the_request() {
     for stage in STAGES {
-        let server = start(stage, &["--sleep", "1"][..if has_sleep(stage) { 2 } else { 0 }]);
+        let server = start(stage, &sleep(stage, "1"));
         let mut client = Probe::connect(server.port()).unwrap();
         client.send(b"POST /form HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n\x1b[2Jname=b").unwrap();
         client.read_to(RESPONSE).unwrap();
@@ -271,7 +271,7 @@ fn ctrl_c_stops_every_stage_and_its_children() {
 #[test]
 fn after_sigterm_a_child_at_work_finishes_its_answer() {
     for stage in ["webserver3c", "webserver3e", "webserver3f", "webserver3g"] {
-        let mut server = start(stage, &["--sleep", "0"][..if has_sleep(stage) { 2 } else { 0 }]);
+        let mut server = start(stage, &sleep(stage, "0"));
         let mut client = Probe::connect(server.port()).unwrap();
         client.send(b"GET /slow HTTP/1.1\r\n").unwrap();
         wait::until(PATIENCE, || (server.children().ok()?.alive == 1).then_some(())).unwrap();
@@ -284,10 +284,6 @@ fn after_sigterm_a_child_at_work_finishes_its_answer() {
 }
 
 // ---------------------------------------------------------------- helpers
-
-fn has_sleep(stage: &str) -> bool {
-    matches!(stage, "webserver3b" | "webserver3c" | "webserver3e")
-}
 
 /// The ids in `Child PID: N. Parent PID M`, where M must be the server's.
 fn child_ids(server: &Server) -> Vec<u32> {

@@ -14,6 +14,14 @@ pub const STAGES: [&str; 7] =
 /// What every stage answers.
 pub const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nHello, World!\n";
 
+/// The option for a sleep of `seconds`, for a stage that has it.
+pub fn sleep<'a>(stage: &str, seconds: &'a str) -> Vec<&'a str> {
+    match stage {
+        "webserver3b" | "webserver3c" | "webserver3e" => vec!["--sleep", seconds],
+        _ => vec![],
+    }
+}
+
 /// Where the program of a stage is.
 pub fn binary(stage: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_webserver3a")).with_file_name(stage)

@@ -1,0 +1,116 @@
+//! A client that behaves badly harms nobody but itself, whatever the stage.
+
+mod common;
+
+use client::misbehaviour::{self, Misbehaviour, Outcome};
+use client::server::{PATIENCE, Server};
+use client::wait;
+use common::{RESPONSE, assert_answers, sleep, start};
+
+/// Has each misbehaving client in `chosen` meet a fresh server of `stage`, with a short time limit and no sleep.
+fn meet(stage: &str, chosen: impl Fn(&Misbehaviour) -> bool) {
+    for bad in misbehaviour::ALL.iter().filter(|bad| chosen(bad)) {
+        let mut server = start(stage, &[&sleep(stage, "0")[..], &["--timeout", "1"]].concat());
+        let met = format!("{stage} met a client that {}", bad.name);
+        let stayed = bad.act(server.port()).unwrap_or_else(|error| panic!("{met}: {error}"));
+
+        assert_answers(&server);
+        if let Some(mut client) = stayed.filter(|_| bad.outcome == Outcome::Answer) {
+            client.read_to(RESPONSE).unwrap_or_else(|error| panic!("{met}, which got no answer: {error}"));
+        }
+        assert!(server.ended().unwrap().is_none(), "{met} and died: {}", server.errors());
+        assert_no_child_lasts(&server, &met);
+        assert_errors_are_lines(&server, &met);
+    }
+}
+
+fn assert_no_child_lasts(server: &Server, met: &str) {
+    let gone = wait::until(PATIENCE, || (server.children().ok()?.alive == 0).then_some(()));
+    assert!(gone.is_some(), "{met}, and a child of it lasts: {:?}", server.children());
+}
+
+/// Errors of a client are one line each, without a panic.
+fn assert_errors_are_lines(server: &Server, met: &str) {
+    let errors = server.errors();
+    assert!(errors.lines().count() <= 2, "{met}: {errors}");
+    for line in errors.lines() {
+        let call = line.split_once(": ").map(|(_, failure)| failure).unwrap_or_default();
+        assert!(call.starts_with("read: ECONNRESET: ") || call.starts_with("write: E"), "{met}: {errors}");
+    }
+}
+
+#[test]
+fn webserver3a_is_not_harmed() {
+    meet("webserver3a", |_| true);
+}
+
+#[test]
+fn webserver3b_is_not_harmed() {
+    meet("webserver3b", |_| true);
+}
+
+#[test]
+fn webserver3c_is_not_harmed() {
+    meet("webserver3c", |_| true);
+}
+
+#[test]
+fn webserver3d_is_not_harmed() {
+    meet("webserver3d", |_| true);
+}
+
+#[test]
+fn webserver3f_is_not_harmed() {
+    meet("webserver3f", |_| true);
+}
+
+#[test]
+fn webserver3g_is_not_harmed() {
+    meet("webserver3g", |_| true);
+}
+
+#[test]
+fn webserver3e_is_not_harmed_before_its_first_child_ends() {
+    // The end of a child ends 3e, be it a good client's or a bad one's. So here all of them stay.
+    let mut server = start("webserver3e", &["--sleep", "600", "--timeout", "600"]);
+    let waiting: Vec<_> = misbehaviour::ALL.iter().filter(|bad| bad.outcome != Outcome::Nothing).collect();
+    let stayed: Vec<_> = waiting.iter().map(|bad| bad.act(server.port()).unwrap()).collect();
+    assert_answers(&server);
+    assert!(server.ended().unwrap().is_none());
+    drop(stayed);
+}
+
+#[test]
+fn a_stage_that_forks_lets_nobody_wait_for_a_bad_client() {
+    for stage in ["webserver3c", "webserver3d", "webserver3e", "webserver3f", "webserver3g"] {
+        let server = start(stage, &[&sleep(stage, "600")[..], &["--timeout", "600"]].concat());
+        let waiting = misbehaviour::ALL.iter().filter(|bad| bad.outcome == Outcome::Wait);
+        let stayed: Vec<_> = waiting.map(|bad| bad.act(server.port()).unwrap()).collect();
+        assert_answers(&server);
+        drop(stayed);
+    }
+}
+
+#[test]
+fn the_time_limit_holds_for_the_whole_request_and_is_followed_by_an_answer() {
+    for stage in ["webserver3a", "webserver3g"] {
+        let server = start(stage, &["--timeout", "1"]);
+        for bad in misbehaviour::ALL.iter().filter(|bad| bad.outcome == Outcome::Wait) {
+            let mut client = bad.act(server.port()).unwrap().unwrap();
+            // The drip goes on for 5 s. A limit that each byte renewed would let it, and then time out.
+            let answered = std::time::Instant::now();
+            client.read_to(RESPONSE).unwrap_or_else(|error| panic!("{stage}, {}: {error}", bad.name));
+            assert!(answered.elapsed().as_secs() < 5, "{stage}: a client that {} renewed its limit", bad.name);
+        }
+    }
+}
+
+#[test]
+fn a_stage_answers_on_ipv6_too() {
+    for stage in common::STAGES {
+        let server = start(stage, &["--host", "::1"]);
+        let mut client = client::probe::Probe::connect_to(std::net::Ipv6Addr::LOCALHOST.into(), server.port()).unwrap();
+        client.send(client::probe::REQUEST).unwrap();
+        client.read_to(RESPONSE).unwrap();
+    }
+}
