@@ -6,6 +6,7 @@
 //! - [`processes`]: the descriptors and children of a process, from the kernel's tables
 //! - [`probe`]: one connection, handled step by step
 //! - [`misbehaviour`]: clients that behave badly
+//! - [`tools`]: what a test needs from outside
 //! - [`wait`]: waiting for something to become true, with a deadline
 //!
 //! The program `client` puts a server under stress with many connections at once:
@@ -31,5 +32,6 @@ pub mod server;
 pub mod stress;
 pub mod summary;
 pub mod target;
+pub mod tools;
 pub mod wait;
 pub mod worker;

@@ -104,13 +104,3 @@ fn the_time_limit_holds_for_the_whole_request_and_is_followed_by_an_answer() {
         }
     }
 }
-
-#[test]
-fn a_stage_answers_on_ipv6_too() {
-    for stage in common::STAGES {
-        let server = start(stage, &["--host", "::1"]);
-        let mut client = client::probe::Probe::connect_to(std::net::Ipv6Addr::LOCALHOST.into(), server.port()).unwrap();
-        client.send(client::probe::REQUEST).unwrap();
-        client.read_to(RESPONSE).unwrap();
-    }
-}

@@ -1,0 +1,287 @@
+//! The lessons as a reader sees them, with curl, ps and kill, and those that need a limit which does not bind root.
+//!
+//! A test is skipped, and counted as ignored, where something that it needs is missing (`client::tools`).
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, process};
+
+use client::probe::{self, Probe};
+use client::processes::Children;
+use client::server::{PATIENCE, Server, limit};
+use client::tools::Need::{AnotherUser, Ipv6, PrivilegedPorts, Program};
+use client::tools::trial;
+use client::wait;
+use common::{RESPONSE, STAGES, assert_answers, binary, sleep, start, stress};
+use libtest_mimic::Arguments;
+use nix::sys::resource::Resource;
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, fork};
+use tempfile::TempDir;
+
+fn main() {
+    if env::args().nth(1).as_deref() == Some(A_CHILD_THAT_PANICS) {
+        return fork_a_child_that_panics();
+    }
+    let curl = Program("curl");
+    let trials = vec![
+        trial("curl_is_answered_by_every_stage", &[curl], curl_is_answered_by_every_stage),
+        trial("curl_may_send_a_body", &[curl], curl_may_send_a_body),
+        trial("curl_prints_and_waits_on_3b", &[curl], curl_prints_and_waits_on_3b),
+        trial("curl_prints_and_hangs_on_3d", &[curl], curl_prints_and_hangs_on_3d),
+        trial("ps_shows_a_zombie_that_kill_does_not_kill", &[Program("ps"), Program("kill")], ps_shows_a_zombie),
+        trial("webserver3d_dies_of_eagain_without_processes", &[AnotherUser], webserver3d_dies_of_eagain),
+        trial("webserver3g_survives_eagain", &[AnotherUser], webserver3g_survives_eagain),
+        trial("webserver3g_recovers_from_emfile", &[Program("prlimit")], webserver3g_recovers_from_emfile),
+        trial("a_port_below_1024_needs_a_right", &[AnotherUser, PrivilegedPorts], a_port_below_1024_needs_a_right),
+        trial("every_stage_answers_on_ipv6", &[Ipv6], every_stage_answers_on_ipv6),
+        trial("a_child_that_panics_does_not_become_a_second_parent", &[], a_child_that_panics),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+// ---------------------------------------------------------------- curl
+
+fn curl(server: &Server, options: &[&str]) -> Command {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--no-buffer"]).args(options);
+    curl.arg(format!("http://127.0.0.1:{}/hello", server.port()));
+    curl
+}
+
+/// A curl that is still running; killed when dropped.
+struct Curl(Child);
+
+impl Curl {
+    /// Starts it, and waits until it has printed its line.
+    fn that_prints(server: &Server) -> Curl {
+        let mut curl = Curl(curl(server, &[]).stdout(Stdio::piped()).spawn().unwrap());
+        let mut line = String::new();
+        BufReader::new(curl.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "Hello, World!\n");
+        curl
+    }
+
+    fn runs(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
+    fn ends(&mut self) -> bool {
+        wait::until(PATIENCE, || self.0.try_wait().unwrap()).is_some_and(|status| status.success())
+    }
+}
+
+impl Drop for Curl {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn curl_is_answered_by_every_stage() {
+    for stage in STAGES.iter().filter(|&&stage| stage != "webserver3d") {
+        let server = start(stage, &sleep(stage, "0"));
+        let output = curl(&server, &["--include"]).output().unwrap();
+        assert!(output.status.success(), "{stage}: {output:?}");
+        assert_eq!(output.stdout, RESPONSE, "{stage}");
+    }
+}
+
+fn curl_may_send_a_body() {
+    let body = "x".repeat(200_000);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("body");
+    fs::write(&file, body).unwrap();
+    let data = format!("@{}", file.display());
+    for stage in STAGES.iter().filter(|&&stage| stage != "webserver3d") {
+        let server = start(stage, &sleep(stage, "0"));
+        let output = curl(&server, &["--data-binary", &data]).output().unwrap();
+        assert!(output.status.success(), "{stage}: {output:?}");
+        assert_eq!(output.stdout, b"Hello, World!\n", "{stage}");
+    }
+}
+
+fn curl_prints_and_waits_on_3b() {
+    let begin = Instant::now();
+    let server = start("webserver3b", &["--sleep", "2"]);
+    let mut first = Curl::that_prints(&server);
+    assert!(first.runs(), "the first curl did not wait for the end of its answer");
+    let mut second = Curl::that_prints(&server);
+    assert!(begin.elapsed() >= Duration::from_secs(2), "the second curl was answered beside the first");
+    assert!(first.ends());
+    assert!(second.ends());
+    assert!(begin.elapsed() >= Duration::from_secs(4));
+}
+
+fn curl_prints_and_hangs_on_3d() {
+    let server = start("webserver3d", &[]);
+    let mut curl = Curl::that_prints(&server);
+    assert_eq!(server.children_at_rest(), Some(Children { alive: 0, zombies: 1 }));
+    assert!(curl.runs(), "the child has ended, and yet curl should wait");
+    drop(server);
+    assert!(curl.ends(), "nobody has the connection open any more");
+}
+
+// ---------------------------------------------------------------- ps and kill
+
+fn ps_shows_a_zombie() {
+    let server = start("webserver3d", &[]);
+    let mut client = Probe::request(server.port()).unwrap();
+    client.read_to(RESPONSE).unwrap();
+    assert_eq!(server.children_at_rest(), Some(Children { alive: 0, zombies: 1 }));
+
+    let zombie = the_zombie_of(&server);
+    let killed = Command::new("kill").args(["-9", &zombie]).output().unwrap();
+    assert!(killed.status.success(), "{killed:?}");
+    assert_eq!(the_zombie_of(&server), zombie, "it can't be killed: it is dead");
+}
+
+/// The id of the one child that `ps` shows in state Z, as `<defunct>`.
+fn the_zombie_of(server: &Server) -> String {
+    let Output { stdout, .. } = Command::new("ps").args(["-A", "-o", "pid=,ppid=,stat=,args="]).output().unwrap();
+    let table = String::from_utf8(stdout).unwrap();
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let children: Vec<_> = rows.filter(|row| row.get(1) == Some(&server.id().to_string().as_str())).collect();
+    let [zombie] = &children[..] else { panic!("{children:?}") };
+    assert!(zombie[2].starts_with('Z'), "{zombie:?}");
+    assert!(zombie[3..].concat().contains("<defunct>"), "{zombie:?}");
+    zombie[0].to_owned()
+}
+
+// ---------------------------------------------------------------- another user
+
+/// A copy of a stage's program that any user may run, and a user whom nobody else is.
+struct ForAnyone {
+    folder: TempDir,
+    user: u32,
+}
+
+impl ForAnyone {
+    fn new(stage: &str) -> ForAnyone {
+        let folder = TempDir::new_in("/tmp").unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let copy = folder.path().join(stage);
+        fs::copy(binary(stage), &copy).unwrap();
+        fs::set_permissions(copy, fs::Permissions::from_mode(0o755)).unwrap();
+        // What is left of an earlier test's processes counts against its user, so each test has one of its own.
+        ForAnyone {
+            folder,
+            user: 100_000 + process::id() * 8 + STAGES.iter().position(|&s| s == stage).unwrap() as u32,
+        }
+    }
+
+    fn command(&self, stage: &str) -> Command {
+        let mut command = Command::new(self.folder.path().join(stage));
+        command.uid(self.user).gid(self.user).current_dir("/");
+        command
+    }
+}
+
+fn webserver3d_dies_of_eagain() {
+    let for_anyone = ForAnyone::new("webserver3d");
+    let mut command = for_anyone.command("webserver3d");
+    command.args(["--port", "0"]);
+    let mut server = Server::start(limit(&mut command, Resource::RLIMIT_NPROC, 40)).unwrap();
+    let client = stress(&server, &["--max-clients", "60"]);
+
+    assert_eq!(server.end().unwrap().code(), Some(1));
+    let errors = server.errors();
+    let last = errors.lines().last().unwrap_or_default();
+    assert!(last.starts_with("webserver3d: fork: EAGAIN: "), "{errors}");
+    assert!(last.contains("see webserver3d in README.md; webserver3g solves it"), "{errors}");
+    let kept = server.output().lines().filter_map(|line| line.parse::<u32>().ok()).max();
+    assert_eq!(kept, Some(39), "40 processes are the server and 39 children");
+    assert_eq!(client.status.code(), Some(1), "{client:?}");
+}
+
+fn webserver3g_survives_eagain() {
+    let for_anyone = ForAnyone::new("webserver3g");
+    let mut command = for_anyone.command("webserver3g");
+    command.args(["--port", "0", "--timeout", "600"]);
+    let mut server = Server::start(limit(&mut command, Resource::RLIMIT_NPROC, 20)).unwrap();
+
+    // 19 silent clients occupy all the children that there can be.
+    let silent: Vec<_> = (0..19).map(|_| Probe::connect(server.port()).unwrap()).collect();
+    wait::until(PATIENCE, || (server.children().unwrap().alive == 19).then_some(())).unwrap();
+    for _ in 0..3 {
+        let mut refused = Probe::request(server.port()).unwrap();
+        let outcome = refused.read_to_end().map(<[u8]>::to_vec);
+        assert!(outcome.as_ref().is_ok_and(Vec::is_empty) || outcome.is_err(), "{outcome:?}");
+    }
+    assert!(server.ended().unwrap().is_none(), "{}", server.errors());
+    assert_eq!(server.errors().matches("webserver3g: fork: EAGAIN: ").count(), 1, "{}", server.errors());
+
+    drop(silent);
+    wait::until(PATIENCE, || (server.children().unwrap() == Children { alive: 0, zombies: 0 }).then_some(())).unwrap();
+    assert_answers(&server);
+}
+
+fn a_port_below_1024_needs_a_right() {
+    for stage in STAGES {
+        let for_anyone = ForAnyone::new(stage);
+        let output = for_anyone.command(stage).args(["--port", "81"]).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        assert!(errors.starts_with(&format!("{stage}: bind 127.0.0.1:81: EACCES: ")), "{errors}");
+        assert!(errors.contains("--port"), "{errors}");
+    }
+}
+
+// ---------------------------------------------------------------- other needs
+
+fn webserver3g_recovers_from_emfile() {
+    let mut server = start("webserver3g", &[]);
+    let set_limit = |soft: &str| {
+        let limit = format!("--nofile={soft}:");
+        let status = Command::new("prlimit").args(["--pid", &server.id().to_string(), &limit]).status().unwrap();
+        assert!(status.success());
+    };
+    set_limit("4");
+    // On Linux the accept that was waiting already has its descriptor; it is the next one that fails.
+    assert_answers(&server);
+    wait::until(PATIENCE, || (!server.errors().is_empty()).then_some(())).unwrap();
+    let mut waiting = Probe::request(server.port()).unwrap();
+    assert!(waiting.is_silent_for(Duration::from_millis(500)).unwrap());
+    set_limit("64");
+    assert_eq!(waiting.read_to_end().unwrap(), RESPONSE, "the connection should have waited in the queue");
+    assert_answers(&server);
+    assert!(server.ended().unwrap().is_none());
+    assert_eq!(server.errors().matches("accept: EMFILE: ").count(), 1, "{}", server.errors());
+}
+
+fn every_stage_answers_on_ipv6() {
+    for stage in STAGES {
+        let server = start(stage, &["--host", "::1"]);
+        let mut client = Probe::connect_to(std::net::Ipv6Addr::LOCALHOST.into(), server.port()).unwrap();
+        client.send(probe::REQUEST).unwrap();
+        client.read_to(RESPONSE).unwrap();
+    }
+}
+
+/// The argument by which this program becomes what `a_child_that_panics` looks at: a fork needs a process with a single
+/// thread, and that is not the one in which tests run.
+const A_CHILD_THAT_PANICS: &str = "--fork-a-child-that-panics";
+
+fn fork_a_child_that_panics() {
+    // SAFETY: this process has one thread, so there is none that the child could miss.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => part3::child(|| panic!("on purpose")),
+        ForkResult::Parent { child } => println!("{:?}", waitpid(child, None).unwrap()),
+    }
+    println!("behind the fork");
+}
+
+fn a_child_that_panics() {
+    let output = Command::new(env::current_exe().unwrap()).arg(A_CHILD_THAT_PANICS).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.starts_with("Exited(Pid(") && printed.contains("), 101)\n"), "{printed}");
+    assert_eq!(printed.matches("behind the fork").count(), 1, "only the parent may get there: {printed}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("on purpose"));
+}
