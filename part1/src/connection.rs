@@ -19,7 +19,9 @@ pub fn read_before(deadline: Instant, connection: impl AsFd, buffer: &mut [u8]) 
         if left.is_zero() {
             return Err(Errno::ETIMEDOUT);
         }
-        let ready = poll(&mut [PollFd::new(connection.as_fd(), PollFlags::POLLIN)], milliseconds(left));
+        // poll counts in milliseconds. Rounded down, the last fraction of one would be spent in a busy loop.
+        let wait = PollTimeout::try_from(left + Duration::from_nanos(999_999)).unwrap_or(PollTimeout::MAX);
+        let ready = poll(&mut [PollFd::new(connection.as_fd(), PollFlags::POLLIN)], wait);
         let outcome = match ready {
             Ok(0) => continue,
             Ok(_) => read(&connection, buffer),
@@ -44,10 +46,4 @@ pub fn write_all(connection: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
         }
     }
     Ok(())
-}
-
-/// poll(2) counts in milliseconds. Rounded up, for the last fraction of one would be spent in a busy loop.
-fn milliseconds(left: Duration) -> PollTimeout {
-    let rounded_up = left.as_nanos().div_ceil(1_000_000);
-    i32::try_from(rounded_up).ok().and_then(|wait| PollTimeout::try_from(wait).ok()).unwrap_or(PollTimeout::MAX)
 }

@@ -19,4 +19,4 @@ pub use connection::write_all;
 pub use failure::Failure;
 pub use listener::{accept, listen, port_of};
 pub use options::Options;
-pub use output::{print, printable, report};
+pub use output::{Printable, print, report};

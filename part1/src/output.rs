@@ -4,7 +4,7 @@
 //! write(2)s, as `println!` and `eprintln!` may. So a line is built first and written once. And where `println!`
 //! panics when nobody reads (`webserver3g | head -1`), these go on: a client must not lose its answer because of it.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -27,16 +27,29 @@ fn program() -> String {
 
 /// What a client sent, fit for a terminal: lines end in a bare newline, other control characters are shown instead of
 /// obeyed (a client must not be able to paint the reader's screen), and what is not UTF-8 becomes U+FFFD.
-pub fn printable(bytes: &[u8]) -> String {
-    let mut shown = String::with_capacity(bytes.len());
-    for character in String::from_utf8_lossy(bytes).replace("\r\n", "\n").chars() {
-        match character {
-            '\n' | '\t' => shown.push(character),
-            _ if character.is_control() => shown.extend(character.escape_default()),
-            _ => shown.push(character),
+#[derive(Debug, Clone, Copy)]
+pub struct Printable<'a>(pub &'a [u8]);
+
+impl Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_obeyed = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+        for chunk in self.0.utf8_chunks() {
+            let mut text = chunk.valid();
+            while let Some(at) = text.find(is_obeyed) {
+                f.write_str(&text[..at])?;
+                let control = text[at..].chars().next().unwrap_or_default();
+                text = &text[at + control.len_utf8()..];
+                if control != '\r' || !text.starts_with('\n') {
+                    write!(f, "{}", control.escape_default())?;
+                }
+            }
+            f.write_str(text)?;
+            if !chunk.invalid().is_empty() {
+                f.write_char(char::REPLACEMENT_CHARACTER)?;
+            }
         }
+        Ok(())
     }
-    shown
 }
 
 #[cfg(test)]
@@ -45,8 +58,8 @@ mod tests {
 
     #[test]
     fn a_request_is_printed_as_it_reads_and_cannot_command_the_terminal() {
-        assert_eq!(printable(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), "GET / HTTP/1.1\nHost: a\n\n");
-        assert_eq!(printable("tab\t\u{e9}".as_bytes()), "tab\t\u{e9}");
-        assert_eq!(printable(b"\x1b[2J\x00\r\xff"), "\\u{1b}[2J\\u{0}\\r\u{fffd}");
+        assert_eq!(Printable(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").to_string(), "GET / HTTP/1.1\nHost: a\n\n");
+        assert_eq!(Printable("tab\t\u{e9}".as_bytes()).to_string(), "tab\t\u{e9}");
+        assert_eq!(Printable(b"\x1b[2J\x00\r\xff").to_string(), "\\u{1b}[2J\\u{0}\\r\u{fffd}");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 use part1::connection::read_before;
-use part1::{Failure, print, printable};
+use part1::{Failure, Printable, print};
 
 use crate::Options;
 
@@ -26,7 +26,7 @@ pub fn read_request(connection: &OwnedFd, options: &Options) -> Result<Vec<u8>, 
     let deadline = Instant::now() + options.server.timeout;
     let mut request = Vec::new();
     let mut whole = None; // the length of head and body, once the head is known
-    let mut buffer = [0; 8192];
+    let mut buffer = [0; 1024];
     while request.len() < whole.unwrap_or(HEAD_LIMIT) {
         let length = match read_before(deadline, connection, &mut buffer) {
             Ok(0) | Err(Errno::ETIMEDOUT) => break,
@@ -43,7 +43,7 @@ pub fn read_request(connection: &OwnedFd, options: &Options) -> Result<Vec<u8>, 
 
 /// Prints what came, in one write, so that the requests of several processes don't mix.
 pub fn print_request(request: &[u8]) {
-    print(printable(request));
+    print(Printable(request));
 }
 
 /// The length of the head, which ends with an empty line, if that lies beyond `searched`. A line may end in a bare

@@ -15,7 +15,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, socko
 use nix::sys::socket::{accept, bind, listen, setsockopt, socket};
 use nix::sys::time::TimeVal;
 use nix::unistd::{read, write};
-use part1::{Failure, Options, port_of, print, printable, report, stage};
+use part1::{Failure, Options, Printable, port_of, print, report, stage};
 
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nHello, World!\n";
 
@@ -61,7 +61,7 @@ fn handle_request(connection: &OwnedFd, options: &Options) -> Result<(), Failure
             length => break length.map_err(Failure::of("read"))?,
         }
     };
-    print(printable(&request[..length]));
+    print(Printable(&request[..length]));
 
     // write may take less than it is given, and says how much it took.
     let mut rest = RESPONSE;
