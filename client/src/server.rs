@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::libc;
-use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -152,10 +152,29 @@ impl Drop for Server {
     }
 }
 
-/// Limits a resource of the process that `command` starts, as `ulimit` does in a shell.
-pub fn limit(command: &mut Command, resource: Resource, limit: u64) -> &mut Command {
-    // SAFETY: setrlimit(2) is a plain system call on copied numbers: it is safe between fork and exec.
-    unsafe { command.pre_exec(move || Ok(setrlimit(resource, limit, limit)?)) }
+/// What a process can be given less of.
+#[derive(Debug, Clone, Copy)]
+pub enum Limit {
+    /// Open descriptors: `ulimit -n`, RLIMIT_NOFILE.
+    Descriptors,
+    /// Processes and threads of its user: `ulimit -u`, RLIMIT_NPROC. It does not bind root.
+    Processes,
+}
+
+/// Limits the process that `command` starts, as `ulimit` does in a shell.
+pub fn limit(command: &mut Command, what: Limit, most: u32) -> &mut Command {
+    let set = move || {
+        let most = libc::rlimit { rlim_cur: most.into(), rlim_max: most.into() };
+        let resource = match what {
+            Limit::Descriptors => libc::RLIMIT_NOFILE,
+            Limit::Processes => libc::RLIMIT_NPROC, // nix has no name for it on macOS
+        };
+        // SAFETY: the pointer is that of a limit on the stack, which setrlimit(2) only reads.
+        Errno::result(unsafe { libc::setrlimit(resource, &most) })?;
+        Ok(())
+    };
+    // SAFETY: `set` only makes a plain system call: it is safe between fork and exec.
+    unsafe { command.pre_exec(set) }
 }
 
 /// Has `command` start with standard input, output and error only. Whoever runs this may have left it more, as cargo

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use client::probe::Probe;
 use client::processes::{self, Children};
-use client::server::{PATIENCE, Server, limit};
+use client::server::{Limit, PATIENCE, Server, limit};
 use client::wait;
 use common::{RESPONSE, STAGES, assert_answers, command, sleep, start, stress};
-use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 
 const NONE: Children = Children { alive: 0, zombies: 0 };
@@ -150,7 +149,7 @@ fn webserver3d_keeps_every_connection_open_and_every_child_a_zombie() {
 #[test]
 fn webserver3d_dies_of_emfile_when_its_descriptors_have_run_out() {
     let mut command = command("webserver3d", &[]);
-    let mut server = Server::start(limit(&mut command, Resource::RLIMIT_NOFILE, 256)).unwrap();
+    let mut server = Server::start(limit(&mut command, Limit::Descriptors, 256)).unwrap();
     let client = stress(&server, &["--max-clients", "300"]);
 
     let status = server.end().unwrap();
@@ -228,7 +227,7 @@ fn webserver3g_leaves_nothing_behind_however_many_children_end_together() {
 fn webserver3g_survives_emfile_and_reports_it_once() {
     // Room for the standard three and the listener, and not one more: every accept fails.
     let mut command = command("webserver3g", &[]);
-    let mut server = Server::start(limit(&mut command, Resource::RLIMIT_NOFILE, 4)).unwrap();
+    let mut server = Server::start(limit(&mut command, Limit::Descriptors, 4)).unwrap();
     let mut client = Probe::request(server.port()).unwrap();
     assert!(client.is_silent_for(Duration::from_secs(1)).unwrap(), "the client should wait in the queue");
     assert!(server.ended().unwrap().is_none(), "{}", server.errors());
@@ -241,7 +240,7 @@ fn webserver3g_survives_emfile_and_reports_it_once() {
 fn the_first_stages_die_of_emfile() {
     for stage in ["webserver3a", "webserver3c", "webserver3e", "webserver3f"] {
         let mut command = command(stage, &[]);
-        let mut server = Server::start(limit(&mut command, Resource::RLIMIT_NOFILE, 4)).unwrap();
+        let mut server = Server::start(limit(&mut command, Limit::Descriptors, 4)).unwrap();
         // Linux looks for a free descriptor before it looks for a connection; elsewhere a client has to come first.
         let _client = Probe::request(server.port());
         assert_eq!(server.end().unwrap().code(), Some(1), "{stage}");

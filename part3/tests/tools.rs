@@ -14,13 +14,12 @@ use std::{env, process};
 
 use client::probe::{self, Probe};
 use client::processes::Children;
-use client::server::{PATIENCE, Server, limit};
+use client::server::{Limit, PATIENCE, Server, limit};
 use client::tools::Need::{AnotherUser, Ipv6, PrivilegedPorts, Program};
 use client::tools::trial;
 use client::wait;
 use common::{RESPONSE, STAGES, assert_answers, binary, sleep, start, stress};
 use libtest_mimic::Arguments;
-use nix::sys::resource::Resource;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
 use tempfile::TempDir;
@@ -187,7 +186,7 @@ fn webserver3d_dies_of_eagain() {
     let for_anyone = ForAnyone::new("webserver3d");
     let mut command = for_anyone.command("webserver3d");
     command.args(["--port", "0"]);
-    let mut server = Server::start(limit(&mut command, Resource::RLIMIT_NPROC, 40)).unwrap();
+    let mut server = Server::start(limit(&mut command, Limit::Processes, 40)).unwrap();
     let client = stress(&server, &["--max-clients", "60"]);
 
     assert_eq!(server.end().unwrap().code(), Some(1));
@@ -204,7 +203,7 @@ fn webserver3g_survives_eagain() {
     let for_anyone = ForAnyone::new("webserver3g");
     let mut command = for_anyone.command("webserver3g");
     command.args(["--port", "0", "--timeout", "600"]);
-    let mut server = Server::start(limit(&mut command, Resource::RLIMIT_NPROC, 20)).unwrap();
+    let mut server = Server::start(limit(&mut command, Limit::Processes, 20)).unwrap();
 
     // 19 silent clients occupy all the children that there can be.
     let silent: Vec<_> = (0..19).map(|_| Probe::connect(server.port()).unwrap()).collect();
