@@ -38,14 +38,14 @@ impl Server {
         let output = Stream::gather(process.stdout.take());
         let errors = Stream::gather(process.stderr.take());
         let mut server = Server { process, port: 0, output, errors };
-        let started = wait::until(PATIENCE, || match port_in(&server.output()) {
-            Some(port) => Some(Ok(port)),
-            None => server.process.try_wait().transpose().map(|ended| ended.map(|_| 0)),
+        // Its output is looked at after its end too: it may have said its port, and then died of the next call.
+        let said = wait::until(PATIENCE, || {
+            let at_end = server.output.at_end();
+            port_in(&server.output()).map(Some).or(at_end.then_some(None))
         });
-        match started {
-            Some(Ok(port)) if port != 0 => server.port = port,
-            Some(Err(error)) => return Err(error),
-            _ => {
+        match said.flatten() {
+            Some(port) => server.port = port,
+            None => {
                 server.stop();
                 return Err(io::Error::other(format!("{command:?} does not serve: {}", server.errors())));
             }

@@ -42,3 +42,33 @@ impl Shortages {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_survived_and_reported_once() {
+        let mut shortages = Shortages::default();
+        for (call, errno) in [
+            ("accept", Errno::ECONNABORTED),
+            ("accept", Errno::EMFILE),
+            ("accept", Errno::ENFILE),
+            ("accept", Errno::EMFILE),
+            ("fork", Errno::EAGAIN),
+            ("fork", Errno::ENOMEM),
+            ("fork", Errno::EAGAIN),
+        ] {
+            assert!(shortages.survive(call, errno).is_ok(), "{call}: {errno}");
+        }
+        assert_eq!(shortages.reported.len(), 5);
+    }
+
+    #[test]
+    fn what_does_not_pass_is_a_failure() {
+        let mut shortages = Shortages::default();
+        for (call, errno) in [("accept", Errno::EBADF), ("accept", Errno::EINVAL), ("fork", Errno::ENOSYS)] {
+            assert!(shortages.survive(call, errno).is_err(), "{call}: {errno}");
+        }
+    }
+}
