@@ -17,6 +17,12 @@ fn meet(stage: &str, chosen: impl Fn(&Misbehaviour) -> bool) {
         assert_answers(&server);
         if let Some(mut client) = stayed.filter(|_| bad.outcome == Outcome::Answer) {
             client.read_to(RESPONSE).unwrap_or_else(|error| panic!("{met}, which got no answer: {error}"));
+            if stage != "webserver3d" {
+                // A reset here would mean that the server did not read all that it was sent.
+                client
+                    .read_to_end()
+                    .unwrap_or_else(|error| panic!("{met}, whose connection did not end well: {error}"));
+            }
         }
         assert!(server.ended().unwrap().is_none(), "{met} and died: {}", server.errors());
         assert_no_child_lasts(&server, &met);
