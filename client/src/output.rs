@@ -1,0 +1,105 @@
+//! What the client writes: to standard output what it was asked for, to standard error what went wrong.
+
+use std::fmt::{self, Display};
+use std::io::{self, ErrorKind, Write};
+
+use nix::errno::Errno;
+
+/// Why nothing, or nothing more, could be found out about a server.
+#[derive(Debug)]
+pub enum Failure {
+    /// The name of the server's host has no address (getaddrinfo(3)).
+    Resolve {
+        /// The name that was asked for.
+        host: String,
+        /// What the resolver said.
+        reason: io::Error,
+    },
+    /// A system call failed that the whole run depends on.
+    Call {
+        /// The name of the call, as its man page spells it.
+        call: &'static str,
+        /// Why it failed (errno(3)).
+        errno: Errno,
+    },
+    /// Every connection was refused.
+    NobodyListening {
+        /// Host and port that were tried.
+        target: String,
+        /// The options by which a server would listen there.
+        options: String,
+    },
+    /// What was found out could not be written to standard output.
+    Output(io::Error),
+}
+
+impl Failure {
+    /// Turns the errno of `call` into a failure: `pipe().map_err(Failure::of("pipe"))?`.
+    pub fn of(call: &'static str) -> impl FnOnce(Errno) -> Failure {
+        move |errno| Failure::Call { call, errno }
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Resolve { host, reason } => write!(f, "resolve {}: {reason}", host.escape_debug()),
+            Failure::Call { call, errno: errno @ Errno::EMFILE } => {
+                write!(f, "{call}: {errno} (raise this shell's limit: ulimit -n)")
+            }
+            Failure::Call { call, errno } => write!(f, "{call}: {errno}"),
+            Failure::NobodyListening { target, options } => write!(
+                f,
+                "nobody is listening on {target}; \
+                 start a server in another terminal: cargo run -p part3 --bin webserver3g{options}"
+            ),
+            Failure::Output(error) => write!(f, "write to standard output: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Writes `text` to standard output, without its colours where nobody would see them. That the reader has seen enough
+/// (`client | head -1`) is no failure.
+///
+/// # Errors
+/// [`Failure::Output`], such as a full disk.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to standard error, in one write so that it does not mix with those of other processes.
+pub fn report(problem: impl Display) {
+    let _ = io::stderr().write_all(format!("client: {problem}\n").as_bytes());
+}
+
+/// What a server sent, fit for a terminal: lines end in a bare newline, other control characters are shown instead of
+/// obeyed (a server must not be able to paint the reader's screen), and what is not UTF-8 becomes U+FFFD.
+pub fn printable(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for character in String::from_utf8_lossy(bytes).replace("\r\n", "\n").chars() {
+        match character {
+            '\n' | '\t' => shown.push(character),
+            _ if character.is_control() => shown.extend(character.escape_default()),
+            _ => shown.push(character),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_printed_as_it_reads_and_cannot_command_the_terminal() {
+        assert_eq!(printable(b"HTTP/1.1 200 OK\r\n\r\nHello, World!\n"), "HTTP/1.1 200 OK\n\nHello, World!\n");
+        assert_eq!(printable(b"\x1b[2J\x00\t\r\xff"), "\\u{1b}[2J\\u{0}\t\\r\u{fffd}");
+        assert_eq!(printable("\u{9b}2J".as_bytes()), "\\u{9b}2J");
+    }
+}

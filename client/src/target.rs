@@ -1,0 +1,101 @@
+//! The server to connect to: its name, its addresses, and the request that it gets.
+
+use std::fmt::{self, Display};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+
+use crate::options::Options;
+use crate::output::Failure;
+
+/// A host and a port, written the way a URL and a `Host` header have them: `[::1]:8888` (RFC 9110, 7.2).
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// A name or an address.
+    pub host: &'a str,
+    /// The port.
+    pub port: u16,
+}
+
+impl<'a> Target<'a> {
+    /// The one that `options` name.
+    pub fn of(options: &'a Options) -> Target<'a> {
+        Target { host: &options.host, port: options.port }
+    }
+
+    /// Its addresses, best first. A name may have several: `localhost` is often both ::1 and 127.0.0.1.
+    ///
+    /// # Errors
+    /// [`Failure::Resolve`].
+    pub fn resolve(self) -> Result<Vec<SocketAddr>, Failure> {
+        let failure = |reason| Failure::Resolve { host: self.host.to_owned(), reason };
+        let mut addresses: Vec<_> = (self.host, self.port).to_socket_addrs().map_err(failure)?.collect();
+        if addresses.iter().any(has_route) {
+            addresses.retain(has_route);
+        }
+        if addresses.is_empty() { Err(failure(io::Error::other("it has no address"))) } else { Ok(addresses) }
+    }
+
+    /// The options, to be appended to a command, by which a server listens here.
+    pub fn options_of_a_server(self) -> String {
+        let mut options = String::new();
+        if !["127.0.0.1", "localhost"].contains(&self.host) {
+            options += &format!(" --host {}", self.host.escape_debug());
+        }
+        if self.port != 8888 {
+            options += &format!(" --port {}", self.port);
+        }
+        if options.is_empty() { options } else { format!(" --{options}") }
+    }
+
+    /// The request that every connection sends.
+    pub fn request(self) -> String {
+        let agent = concat!("lsbaws-client/", env!("CARGO_PKG_VERSION"));
+        format!("GET /hello HTTP/1.1\r\nHost: {self}\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n")
+    }
+}
+
+impl Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port) = (self.host.escape_debug(), self.port);
+        if self.host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+/// Whether this machine could send anything to `address`: ::1 may have a name and yet not exist here. Connecting a
+/// datagram socket sends nothing, it only looks for a way.
+fn has_route(address: &SocketAddr) -> bool {
+    let anywhere = match address {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    UdpSocket::bind(anywhere).and_then(|socket| socket.connect(address)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_request_names_the_host_as_a_url_does() {
+        let request = Target { host: "localhost", port: 8888 }.request();
+        assert!(request.starts_with("GET /hello HTTP/1.1\r\nHost: localhost:8888\r\n"), "{request}");
+        assert!(request.ends_with("\r\nConnection: close\r\n\r\n"), "{request}");
+        assert!(Target { host: "::1", port: 80 }.request().contains("\r\nHost: [::1]:80\r\n"));
+    }
+
+    #[test]
+    fn a_server_needs_options_where_the_defaults_differ() {
+        for (host, port, options) in
+            [("127.0.0.1", 8888, ""), ("localhost", 9000, " -- --port 9000"), ("::1", 80, " -- --host ::1 --port 80")]
+        {
+            assert_eq!(Target { host, port }.options_of_a_server(), options);
+        }
+    }
+
+    #[test]
+    fn an_address_resolves_to_itself_and_no_host_to_a_failure() {
+        let target = Target { host: "127.0.0.1", port: 8888 };
+        assert_eq!(target.resolve().unwrap(), [SocketAddr::from(([127, 0, 0, 1], 8888))]);
+        assert!(Target { host: "", port: 8888 }.resolve().is_err());
+    }
+}
