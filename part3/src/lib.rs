@@ -2,7 +2,7 @@
 //!
 //! - [`options`]: the command line of a stage, and its last words when it dies
 //! - [`request`]: reading a whole request
-//! - [`child`]: a child that can never return into its parent's loop
+//! - [`mod@child`]: a child that can never return into its parent's loop
 //! - [`signals`]: a handler for SIGCHLD, and what it may print with
 //! - [`shortage`]: how webserver3g outlives running out of something
 //!
