@@ -2,8 +2,10 @@
 
 mod common;
 
-use std::process::{Command, Output};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{self, Command, Output};
 
+use client::server::Server;
 use common::{STAGES, assert_answers, binary, sleep, start};
 
 /// Runs a stage that is expected to end at once.
@@ -93,12 +95,13 @@ fn a_backlog_beyond_the_systems_limit_is_no_error() {
 
 #[test]
 fn a_port_is_free_again_as_soon_as_its_server_has_stopped() {
-    let first = start("webserver3a", &[]);
-    assert_answers(&first); // leaves a connection in TIME_WAIT behind
-    let port = first.port().to_string();
-    drop(first);
-    let again = client::server::Server::start(Command::new(binary("webserver3a")).args(["--port", &port])).unwrap();
-    assert_answers(&again);
+    // Below the ports that the kernel gives to clients, so that none of them can take it in between.
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let port = (20_000..30_000).skip(process::id() as usize % 5_000).find(is_free).unwrap().to_string();
+    for _ in 0..2 {
+        let server = Server::start(Command::new(binary("webserver3a")).args(["--port", &port])).unwrap();
+        assert_answers(&server); // leaves a connection in TIME_WAIT behind
+    }
 }
 
 #[test]
@@ -112,7 +115,7 @@ fn a_server_whose_output_nobody_reads_serves_on() {
         // What Server reads is standard output, so the line goes there, by way of standard error.
         let mut outer = Command::new("sh");
         outer.args(["-c", r#"exec "$0" "$@" 2>&1"#]).arg(shell.get_program()).args(shell.get_args());
-        let server = client::server::Server::start(&mut outer).unwrap();
+        let server = Server::start(&mut outer).unwrap();
         for _ in 0..2 {
             let mut client = client::probe::Probe::request(server.port()).unwrap();
             client.read_to(common::RESPONSE).unwrap();

@@ -55,6 +55,15 @@ fn webserver3a_serves_one_client_after_the_other() {
 }
 
 #[test]
+fn webserver3a_gets_through_with_many_clients_one_by_one() {
+    let server = start("webserver3a", &["--backlog", "64"]);
+    let client = stress(&server, &["--max-clients", "32"]);
+    assert!(client.status.success(), "{client:?}");
+    assert_eq!(server.output().matches("GET /hello HTTP/1.1\n").count(), 32);
+    assert_eq!(server.children().unwrap(), NONE, "it should do everything itself");
+}
+
+#[test]
 fn webserver3b_answers_the_second_client_only_after_the_first_is_done() {
     let begin = Instant::now();
     let server = start("webserver3b", &["--sleep", "2"]);

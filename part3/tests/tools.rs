@@ -40,6 +40,7 @@ fn main() {
         trial("webserver3g_recovers_from_emfile", &[Program("prlimit")], webserver3g_recovers_from_emfile),
         trial("a_port_below_1024_needs_a_right", &[AnotherUser, PrivilegedPorts], a_port_below_1024_needs_a_right),
         trial("every_stage_answers_on_ipv6", &[Ipv6], every_stage_answers_on_ipv6),
+        trial("the_client_speaks_ipv6", &[Ipv6], the_client_speaks_ipv6),
         trial("a_child_that_panics_does_not_become_a_second_parent", &[], a_child_that_panics),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -262,6 +263,15 @@ fn every_stage_answers_on_ipv6() {
         client.send(probe::REQUEST).unwrap();
         client.read_to(RESPONSE).unwrap();
     }
+}
+
+fn the_client_speaks_ipv6() {
+    let server = start("webserver3g", &["--host", "::1"]);
+    let output = stress(&server, &["--host", "::1", "--max-clients", "3"]);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}");
+    assert!(printed.starts_with(&format!("3 clients x 1 connection -> [::1]:{}\n", server.port())), "{printed}");
+    assert!(server.says(&format!("\nHost: [::1]:{}\n", server.port())), "{}", server.output());
 }
 
 /// The argument by which this program becomes what `a_child_that_panics` looks at: a fork needs a process with a single
