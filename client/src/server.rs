@@ -33,7 +33,7 @@ impl Server {
     /// It can't be started, ends before it serves (the message holds what it said), or takes longer than [`PATIENCE`].
     pub fn start(command: &mut Command) -> io::Result<Server> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        start_with_three_descriptors(command);
+        start_afresh(command);
         let mut process = command.spawn()?;
         let output = Stream::gather(process.stdout.take());
         let errors = Stream::gather(process.stderr.take());
@@ -177,20 +177,23 @@ pub fn limit(command: &mut Command, what: Limit, most: u32) -> &mut Command {
     unsafe { command.pre_exec(set) }
 }
 
-/// Has `command` start with standard input, output and error only. Whoever runs this may have left it more, as cargo
-/// does for what it runs, and the lessons count descriptors.
-fn start_with_three_descriptors(command: &mut Command) {
-    // SAFETY: mark_inherited only makes plain system calls on numbers: it is safe between fork and exec.
-    unsafe { command.pre_exec(mark_inherited) };
-}
-
-/// Marks what is open beyond the standard three, to be closed by exec.
-fn mark_inherited() -> io::Result<()> {
-    for descriptor in 3..1024 {
-        // SAFETY: nothing is closed here, and where no descriptor is open the call fails and does nothing.
-        unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
-    }
-    Ok(())
+/// Has `command` start as from a fresh terminal, whatever its parent was started with: with standard input, output and
+/// error only (cargo leaves more to what it runs, and the lessons count descriptors), and with no signal ignored (a
+/// script's `cargo test &` ignores SIGINT, and that is inherited).
+pub fn start_afresh(command: &mut Command) {
+    let forget = || {
+        for descriptor in 3..1024 {
+            // SAFETY: marks what is open for exec to close; where nothing is open, the call fails and does nothing.
+            unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+        for number in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTERM, libc::SIGCHLD] {
+            // SAFETY: goes back to what the signal does by default; no handler is installed.
+            unsafe { libc::signal(number, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: `forget` makes only plain system calls on numbers: it is safe between fork and exec.
+    unsafe { command.pre_exec(forget) };
 }
 
 /// How a process ended, in the words of a shell's user.

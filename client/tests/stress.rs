@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use client::server::{Limit, PATIENCE, limit};
+use client::server::{Limit, PATIENCE, limit, start_afresh};
 use client::{processes, wait};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill, killpg};
@@ -97,7 +97,8 @@ struct Running(Child);
 
 impl Running {
     fn start(command: &mut Command) -> Running {
-        Running(command.stdin(Stdio::null()).process_group(0).spawn().unwrap())
+        start_afresh(command.stdin(Stdio::null()).process_group(0));
+        Running(command.spawn().unwrap())
     }
 
     fn end(&mut self) -> ExitStatus {

@@ -17,15 +17,15 @@ pub struct Options {
     pub host: String,
 
     /// Port to listen on; 0 takes any that is free
-    #[arg(long, value_name = "PORT", default_value_t = 8888)]
+    #[arg(long, value_name = "PORT", default_value = "8888", value_parser = port, allow_negative_numbers = true)]
     pub port: u16,
 
     /// How many connections may wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = backlog, allow_negative_numbers = true)]
     pub backlog: u32,
 
-    /// Time limit for a whole request to arrive
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = time_limit)]
+    /// Time limit for a whole request; may have a fraction
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = time_limit, allow_negative_numbers = true)]
     pub timeout: Duration,
 }
 
@@ -75,21 +75,20 @@ macro_rules! stage {
 }
 
 impl Stage {
-    /// What stands in its header: the one-line description without the name, and what follows it.
+    /// What stands in its header: the first line, and what follows it.
     fn header(&self) -> (&'static str, String) {
         let mut lines = self.source.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim);
         let title = lines.next().unwrap_or_default();
-        let about = title.split_once(": ").map_or(title, |(_, about)| about);
-        (about, lines.collect::<Vec<_>>().join("\n").trim().to_owned())
+        (title, lines.collect::<Vec<_>>().join("\n").trim().to_owned())
     }
 }
 
 /// The command line of a server: its own story, and the options that all servers share.
 pub fn command(stage: Stage, backlog: u32) -> Command {
-    let (about, story) = stage.header();
+    let (title, story) = stage.header();
     Options::augment_args(Command::new(stage.name).version(env!("CARGO_PKG_VERSION")))
         .mut_arg("backlog", |option| option.default_value(backlog.to_string()))
-        .about(about)
+        .about(title)
         .after_help(story)
 }
 
@@ -104,6 +103,14 @@ pub fn parse(command: Command) -> ArgMatches {
         }
         error.exit()
     })
+}
+
+fn port(text: &str) -> Result<u16, &'static str> {
+    text.parse().map_err(|_| "not a number from 0 to 65535")
+}
+
+fn backlog(text: &str) -> Result<u32, &'static str> {
+    text.parse().map_err(|_| "not a number from 0 to 4294967295")
 }
 
 /// Reads a number of seconds; fractions are allowed.
@@ -143,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_header_of_a_stage_is_its_help() {
-        assert_eq!(STAGE.header(), ("does nothing", "New: all".to_owned()));
+        assert_eq!(STAGE.header(), ("webserver0: does nothing", "New: all".to_owned()));
         let help = command(STAGE, 7).render_help().to_string();
         assert!(help.contains("does nothing") && help.contains("New: all") && help.contains("[default: 7]"), "{help}");
     }

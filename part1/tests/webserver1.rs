@@ -17,7 +17,7 @@ fn start(options: &[&str]) -> Server {
 }
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(PROGRAM).args(arguments).output().unwrap()
+    Command::new(PROGRAM).args(arguments).env("COLUMNS", "100").output().unwrap()
 }
 
 fn assert_answers(server: &Server) {

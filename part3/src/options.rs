@@ -38,7 +38,8 @@ impl Options {
                 Arg::new("sleep")
                     .long("sleep")
                     .value_name("SECONDS")
-                    .help("How long to sleep after an answer, before the connection is closed")
+                    .help("How long to sleep before closing; may have a fraction")
+                    .allow_negative_numbers(true)
                     .default_value(sleep.to_string())
                     .value_parser(seconds),
             );

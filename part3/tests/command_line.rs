@@ -10,7 +10,7 @@ use common::{STAGES, assert_answers, binary, sleep, start};
 
 /// Runs a stage that is expected to end at once.
 fn run(stage: &str, arguments: &[&str]) -> Output {
-    Command::new(binary(stage)).args(arguments).output().unwrap()
+    Command::new(binary(stage)).args(arguments).env("COLUMNS", "100").output().unwrap()
 }
 
 /// Asserts that a stage refuses to run, with `code` and with one line on standard error that holds all of `words`.

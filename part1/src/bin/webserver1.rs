@@ -2,7 +2,7 @@
 //!
 //! New: a socket, bound to an address, listens; a connection is accepted; a request is text, and so is a response.
 //! Run: `cargo run -p part1 --bin webserver1`, and in a second terminal `curl -v http://localhost:8888/hello`
-//! See: Hello, World! in curl, in a browser and in `nc localhost 8888`, whatever you send; here, what you sent.
+//! See: Hello, World! in curl, in a browser and in `nc localhost 8888`, whatever is sent; the server prints it.
 //!
 //! Every call that makes it a server stands in this file; its library parses the options and prints whole lines.
 

@@ -1,7 +1,7 @@
 //! webserver3c: a concurrent server, a child for each connection
 //!
 //! New: fork makes a copy of the process, and the copy serves the client. Each closes what only the other needs.
-//! Run: `cargo run -p part3 --bin webserver3c`, and at once in two more terminals `curl http://localhost:8888/hello`
+//! Run: `cargo run -p part3 --bin webserver3c`, and right after it in two more terminals `curl http://localhost:8888/hello`
 //! See: both are answered at once, by two children that sleep side by side.
 
 use std::convert::Infallible;
@@ -24,7 +24,7 @@ fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
 
     loop {
         let connection = accept(&listener).map_err(Failure::of("accept"))?;
-        // SAFETY: this process has one thread, so there is none that the child could miss.
+        // SAFETY: fork copies only the thread that calls it, and this process has no other.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => child(|| {
                 drop(listener); // the child's copy

@@ -24,7 +24,7 @@ fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
 
     loop {
         let connection = accept(&listener).map_err(Failure::of("accept"))?;
-        // SAFETY: this process has one thread, so there is none that the child could miss.
+        // SAFETY: fork copies only the thread that calls it, and this process has no other.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => child(|| {
                 drop(listener); // the child's copy

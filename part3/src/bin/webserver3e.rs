@@ -1,9 +1,9 @@
 //! webserver3e: a concurrent server whose SIGCHLD handler waits for its children
 //!
-//! New: the kernel calls the handler when a child ends; the handler takes its status, so it is no zombie any more.
-//! Wrong on purpose: a signal interrupts accept, which then fails, and the server takes that for the end.
+//! New: when a child ends, the kernel sends SIGCHLD and so calls the handler; that reaps the child by calling wait.
+//! Wrong on purpose: the signal also interrupts accept, which fails with EINTR, and the server gives up.
 //! Run: `cargo run -p part3 --bin webserver3e`, and in a second terminal `curl http://localhost:8888/hello`
-//! See: three seconds later the handler has reaped the child, and accept fails with EINTR.
+//! See: three seconds later the handler tells of the child's end, and the server dies of EINTR.
 
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;
@@ -28,12 +28,12 @@ extern "C" fn grim_reaper(_signal: i32) {
 
 fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
     let listener = listen(options)?;
-    // SAFETY: the handler makes only calls that are async-signal-safe, and keeps errno.
+    // SAFETY: the handler makes only calls that are allowed in one (signal-safety(7)), and puts errno back.
     unsafe { on_child_end(grim_reaper) }?;
 
     loop {
         let connection = accept(&listener).map_err(Failure::of("accept"))?;
-        // SAFETY: this process has one thread, so there is none that the child could miss.
+        // SAFETY: fork copies only the thread that calls it, and this process has no other.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => child(|| {
                 drop(listener); // the child's copy

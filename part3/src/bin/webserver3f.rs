@@ -27,7 +27,7 @@ extern "C" fn grim_reaper(_signal: i32) {
 
 fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
     let listener = listen(options)?;
-    // SAFETY: the handler makes only calls that are async-signal-safe, and keeps errno.
+    // SAFETY: the handler makes only calls that are allowed in one (signal-safety(7)), and puts errno back.
     unsafe { on_child_end(grim_reaper) }?;
 
     loop {
@@ -36,7 +36,7 @@ fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
             Err(Errno::EINTR) => continue, // a child has ended: ask again
             Err(errno) => return Err(Failure::of("accept")(errno)),
         };
-        // SAFETY: this process has one thread, so there is none that the child could miss.
+        // SAFETY: fork copies only the thread that calls it, and this process has no other.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => child(|| {
                 drop(listener); // the child's copy

@@ -22,14 +22,14 @@ fn main() -> ExitCode {
 
 extern "C" fn grim_reaper(_signal: i32) {
     let _errno = keep_errno(); // the interrupted code may be about to read it
-    // WNOHANG: don't wait for those that still work.
+    // One child for each call, until the others still work (WNOHANG: don't wait for them) or there are none left.
     while !matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD)) {}
 }
 
 fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
     let listener = listen(options)?;
     let mut shortages = Shortages::default();
-    // SAFETY: the handler makes only calls that are async-signal-safe, and keeps errno.
+    // SAFETY: the handler makes only calls that are allowed in one (signal-safety(7)), and puts errno back.
     unsafe { on_child_end(grim_reaper) }?;
 
     loop {
@@ -41,7 +41,7 @@ fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
                 continue;
             }
         };
-        // SAFETY: this process has one thread, so there is none that the child could miss.
+        // SAFETY: fork copies only the thread that calls it, and this process has no other.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => child(|| {
                 drop(listener); // the child's copy
