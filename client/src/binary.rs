@@ -16,14 +16,15 @@ use std::sync::{Mutex, PoisonError};
 /// # Errors
 /// It can't be built; cargo has said why on standard error.
 pub fn built(package: &str, name: &str) -> io::Result<PathBuf> {
-    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    static BUILT: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 
     let test = env::current_exe()?; // target/PROFILE/deps/test-0123456789abcdef
     let profile_folder = test.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?;
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if !built.contains(name) {
+    let program = (package.to_owned(), name.to_owned());
+    if !built.contains(&program) {
         build(package, name, profile_folder)?;
-        built.insert(name.to_owned());
+        built.insert(program);
     }
     Ok(profile_folder.join(name))
 }

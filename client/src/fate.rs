@@ -45,7 +45,7 @@ const START: &[u8] = b"HTTP/1.";
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 /// Whether `bytes` hold the whole head of an HTTP answer.
-pub fn is_answer(bytes: &[u8]) -> bool {
+fn is_answer(bytes: &[u8]) -> bool {
     bytes.starts_with(START) && bytes.windows(END_OF_HEAD.len()).any(|window| window == END_OF_HEAD)
 }
 

@@ -1,6 +1,8 @@
 //! The command line: where to connect, how many times, and the one line that wrong usage gets.
 
+use std::fmt::Display;
 use std::process;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
@@ -8,12 +10,16 @@ use clap::Parser;
 use crate::output::report;
 
 const EXAMPLES: &str = "\
-Examples, with a server running in another terminal (cargo run -p part3 --bin webserver3g):
-  cargo run -p client -- --show                             send one request, show the answer
-  cargo run -p client -- --max-clients 128                  128 clients at once, a connection each
-  cargo run -p client -- --max-clients 2 --max-conns 500    2 clients at once, 500 connections each
+Examples, with a server running in another terminal:
 
-Every connection sends its request as soon as it is open. None is closed before all are open, so the server has all
+  cargo run -p client -- --show
+      send one request, show the answer
+  cargo run -p client -- --max-clients 128
+      128 clients at once, with a connection each
+  cargo run -p client -- --max-clients 2 --max-conns 500
+      2 clients at once, with 500 connections each
+
+Every connection sends its request as soon as it is open. None is closed before all are open, so the server has all \
 of them at once, as far as it takes them.
 
 Exit code: 0 when the server answered and closed every connection, 1 when it did not, 2 for wrong usage.";
@@ -23,11 +29,11 @@ Exit code: 0 when the server answered and closed every connection, 1 when it did
 #[command(name = "client", version, after_help = EXAMPLES)]
 pub struct Options {
     /// How many clients: each is a process of its own
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = number(1_u32, 10_000), allow_negative_numbers = true)]
     pub max_clients: u32,
 
     /// How many connections each client makes
-    #[arg(long, value_name = "M", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "M", default_value = "1", value_parser = number(1_u32, 100_000), allow_negative_numbers = true)]
     pub max_conns: u32,
 
     /// Name or address of the server
@@ -35,11 +41,11 @@ pub struct Options {
     pub host: String,
 
     /// Port of the server
-    #[arg(long, value_name = "PORT", default_value_t = 8888, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", default_value = "8888", value_parser = number(1_u16, u16::MAX), allow_negative_numbers = true)]
     pub port: u16,
 
-    /// Time limit for each connection, from its start to its end; fractions are allowed
-    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = time_limit)]
+    /// Time limit for each connection, from start to end; may have a fraction
+    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = time_limit, allow_negative_numbers = true)]
     pub timeout: Duration,
 
     /// Show what the server answers: the first 64 KB of each answer
@@ -59,6 +65,17 @@ impl Options {
             }
             error.exit()
         })
+    }
+}
+
+/// A reader of whole numbers within bounds.
+fn number<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
+where
+    T: FromStr + PartialOrd + Display + Copy + Send + Sync,
+{
+    move |text| match text.parse() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(format!("not a number from {least} to {most}")),
     }
 }
 

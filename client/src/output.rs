@@ -26,8 +26,8 @@ pub enum Failure {
     NobodyListening {
         /// Host and port that were tried.
         target: String,
-        /// The options by which a server would listen there.
-        options: String,
+        /// The command that starts a server there, if the reader can.
+        start: Option<String>,
     },
     /// What was found out could not be written to standard output.
     Output(io::Error),
@@ -43,16 +43,19 @@ impl Failure {
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Resolve { host, reason } => write!(f, "resolve {}: {reason}", host.escape_debug()),
+            Failure::Resolve { host, reason } => write!(
+                f,
+                "resolve {:?}: {reason} (give --host a name or an address alone; the port goes to --port)",
+                host
+            ),
             Failure::Call { call, errno: errno @ Errno::EMFILE } => {
                 write!(f, "{call}: {errno} (raise this shell's limit: ulimit -n)")
             }
             Failure::Call { call, errno } => write!(f, "{call}: {errno}"),
-            Failure::NobodyListening { target, options } => write!(
-                f,
-                "nobody is listening on {target}; \
-                 start a server in another terminal: cargo run -p part3 --bin webserver3g{options}"
-            ),
+            Failure::NobodyListening { target, start: None } => write!(f, "nobody is listening on {target}"),
+            Failure::NobodyListening { target, start: Some(start) } => {
+                write!(f, "nobody is listening on {target}; start a server in another terminal: {start}")
+            }
             Failure::Output(error) => write!(f, "write to standard output: {error}"),
         }
     }
@@ -85,6 +88,10 @@ pub fn printable(bytes: &[u8]) -> String {
     for character in String::from_utf8_lossy(bytes).replace("\r\n", "\n").chars() {
         match character {
             '\n' | '\t' => shown.push(character),
+            // Unicode's Bidi_Control: they turn the direction of the text around them.
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                shown.extend(character.escape_default());
+            }
             _ if character.is_control() => shown.extend(character.escape_default()),
             _ => shown.push(character),
         }

@@ -1,7 +1,7 @@
 //! A server that is started here, to be looked at: its port, its output, what the kernel knows of it, and its end.
 
 use std::io::{self, Read};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use crate::{processes, wait};
 
-/// How long a server may take to say on which port it serves, or to end.
+/// How long anything is waited for that should happen soon: a server's first line, its end, an answer.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running server, in a process group of its own. Dropping it ends it and all its children.
@@ -123,6 +123,20 @@ impl Server {
         Some(status)
     }
 
+    /// Stops it by SIGTERM, and returns all that it and its children have written to standard output: what comes through
+    /// a pipe may take a moment, and only its end says that there is no more.
+    pub fn all_output(&mut self) -> String {
+        let _ = self.signal(Signal::SIGTERM);
+        self.end();
+        self.output()
+    }
+
+    /// Stops it by SIGTERM, and returns all that it and its children have written to standard error.
+    pub fn all_errors(&mut self) -> String {
+        self.all_output();
+        self.errors()
+    }
+
     /// Sends it a signal, and to it alone.
     ///
     /// # Errors
@@ -194,14 +208,6 @@ pub fn start_afresh(command: &mut Command) {
     };
     // SAFETY: `forget` makes only plain system calls on numbers: it is safe between fork and exec.
     unsafe { command.pre_exec(forget) };
-}
-
-/// How a process ended, in the words of a shell's user.
-pub fn describe(status: ExitStatus) -> String {
-    match status.signal() {
-        Some(signal) => format!("ended by signal {signal}"),
-        None => format!("exit code {}", status.code().unwrap_or_default()),
-    }
 }
 
 /// The number behind the first `port` of what a server said.

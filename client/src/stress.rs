@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use nix::errno::Errno;
@@ -47,11 +48,11 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
             tally.add(&Fate { outcome, first_byte: None, end: None });
         }
     }
-    clients.gather(&mut tally)?;
+    clients.gather(&mut tally, options.timeout)?;
     tally.close();
 
     if tally.is_all(Outcome::Failed { call: "connect", errno: Errno::ECONNREFUSED }) {
-        return Err(Failure::NobodyListening { target: target.to_string(), options: target.options_of_a_server() });
+        return Err(Failure::NobodyListening { target: target.to_string(), start: target.start_of_a_server() });
     }
     let answered = tally.is_all(Outcome::Answered);
     if !(options.show && planned == 1 && answered) {
@@ -106,8 +107,8 @@ impl Clients {
     }
 
     /// Lets the clients start, counts what they report until all of them are done, and reaps them.
-    fn gather(self, tally: &mut Tally) -> Result<(), Failure> {
-        let bar = progress_bar(tally);
+    fn gather(self, tally: &mut Tally, timeout: Duration) -> Result<(), Failure> {
+        let bar = progress_bar(tally, timeout);
         drop(self.start);
         let gathered = receive(self.reports, self.release, self.children.len(), tally, &bar);
         bar.finish_and_clear();
@@ -170,10 +171,11 @@ fn next_line(reports: &mut BufReader<File>, line: &mut String, bar: &ProgressBar
 }
 
 /// A bar on standard error while the clients are at work; nothing where that is no terminal.
-fn progress_bar(tally: &Tally) -> ProgressBar {
+fn progress_bar(tally: &Tally, timeout: Duration) -> ProgressBar {
     let bar = ProgressBar::new(tally.planned().into()).with_position(tally.count().into());
-    if let Ok(style) = ProgressStyle::with_template("{pos} of {len} done {wide_bar} {elapsed}") {
+    if let Ok(style) = ProgressStyle::with_template("{pos} of {len} done {wide_bar} {elapsed} of {msg} at most") {
         bar.set_style(style);
+        bar.set_message(format!("{}s", timeout.as_secs_f64()));
     }
     bar
 }

@@ -114,12 +114,18 @@ impl Summary<'_> {
         let has = |outcome| tally.count_if(|other| other == outcome) > 0;
         note_if(
             has(Outcome::Hanging),
-            "Left hanging: an answer but no end. The server (or a child of its) still holds a copy of the connection, \
-             as webserver3d does.",
+            "Left hanging: an answer, but no end within --timeout. The server, or one of its children, still holds the \
+             connection: it sleeps (webserver3b, 3c), keeps a copy (webserver3d), or needs more time.",
+        );
+        note_if(
+            has(Outcome::Failed { call: "connect", errno: Errno::ECONNREFUSED }),
+            "Refused: by then nobody was listening, so the server had ended.",
         );
         note_if(
             has(Outcome::Silent) || has(Outcome::Partial),
-            "Timed out: the server had not got round to these connections, or not finished them, within --timeout.",
+            "Timed out: the server had not got round to these connections, or not finished them, within --timeout; or \
+             its queue (backlog) was full, so that the kernel dropped what they sent. A connection can be open here, \
+             and unknown to the server. A larger --backlog of the server's shows which.",
         );
         note_if(
             has(Outcome::Failed { call: "connect", errno: Errno::ETIMEDOUT }),
@@ -287,7 +293,8 @@ mod tests {
             "  not opened (connect: EADDRNOTAVAIL)    1\n",
             "  lost: the client process ended early   1\n",
             "  to the end                -         -         -\n",
-            "still holds a copy of the connection",
+            "still holds the connection",
+            "\nRefused: ",
             "20 open files (ulimit -n, raised from 10)",
             "(ulimit -u)",
             "28,000 ports",

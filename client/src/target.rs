@@ -35,8 +35,12 @@ impl<'a> Target<'a> {
         if addresses.is_empty() { Err(failure(io::Error::other("it has no address"))) } else { Ok(addresses) }
     }
 
-    /// The options, to be appended to a command, by which a server listens here.
-    pub fn options_of_a_server(self) -> String {
+    /// The command that starts a server here; `None` if it is not here, or at a port that takes a privilege.
+    pub fn start_of_a_server(self) -> Option<String> {
+        let is_here = self.resolve().is_ok_and(|addresses| addresses.iter().all(|address| address.ip().is_loopback()));
+        if !is_here || self.port < 1024 {
+            return None;
+        }
         let mut options = String::new();
         if !["127.0.0.1", "localhost"].contains(&self.host) {
             options += &format!(" --host {}", self.host.escape_debug());
@@ -44,7 +48,8 @@ impl<'a> Target<'a> {
         if self.port != 8888 {
             options += &format!(" --port {}", self.port);
         }
-        if options.is_empty() { options } else { format!(" --{options}") }
+        let separator = if options.is_empty() { "" } else { " --" };
+        Some(format!("cargo run -p part3 --bin webserver3g{separator}{options}"))
     }
 
     /// The request that every connection sends.
@@ -84,12 +89,21 @@ mod tests {
     }
 
     #[test]
-    fn a_server_needs_options_where_the_defaults_differ() {
-        for (host, port, options) in
-            [("127.0.0.1", 8888, ""), ("localhost", 9000, " -- --port 9000"), ("::1", 80, " -- --host ::1 --port 80")]
-        {
-            assert_eq!(Target { host, port }.options_of_a_server(), options);
+    fn a_server_is_started_with_options_where_the_defaults_differ() {
+        for (host, port, options) in [
+            ("127.0.0.1", 8888, ""),
+            ("localhost", 9000, " -- --port 9000"),
+            ("127.0.0.2", 8888, " -- --host 127.0.0.2"),
+        ] {
+            let start = Target { host, port }.start_of_a_server();
+            assert_eq!(start.as_deref(), Some(format!("cargo run -p part3 --bin webserver3g{options}").as_str()));
         }
+    }
+
+    #[test]
+    fn no_server_is_started_elsewhere_or_where_it_takes_a_privilege() {
+        assert_eq!(Target { host: "192.0.2.1", port: 8888 }.start_of_a_server(), None);
+        assert_eq!(Target { host: "127.0.0.1", port: 80 }.start_of_a_server(), None);
     }
 
     #[test]

@@ -1,34 +1,53 @@
-//! An accepted connection: reading what is there before a deadline, and writing all of an answer.
+//! An accepted connection: reading within a time limit, and writing all of an answer.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{read, write};
+use nix::sys::socket::{MsgFlags, recv};
+use nix::unistd::write;
 
-/// Waits until `connection` has something, and reads what fits into `buffer`; 0 bytes are the end of input.
-///
-/// The limit is a point in time, so that a client that drips a byte now and then can't renew it with each byte.
+/// A time limit for a whole request. It is a limit for all reads together, so that a client that drips a byte now and
+/// then can't renew it with each byte.
+#[derive(Debug)]
+pub struct TimeLimit {
+    limit: Duration,
+    end: Option<Instant>,
+}
+
+impl TimeLimit {
+    /// A limit that begins when there is first something to wait for.
+    pub fn new(limit: Duration) -> TimeLimit {
+        TimeLimit { limit, end: None }
+    }
+
+    /// How much is left; nothing is not `Some`.
+    fn left(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let end = *self.end.get_or_insert(now + self.limit);
+        end.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+}
+
+/// Reads what has come on `connection`, as far as it fits into `buffer`, or waits until something comes; 0 bytes are the
+/// end of input.
 ///
 /// # Errors
-/// ETIMEDOUT when `deadline` has passed; otherwise those of poll(2) and read(2), never EINTR.
-pub fn read_before(deadline: Instant, connection: impl AsFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+/// ETIMEDOUT when `limit` has passed; otherwise those of recv(2) and poll(2), never EINTR.
+pub fn read_within(limit: &mut TimeLimit, connection: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(Errno::ETIMEDOUT);
+        // Most requests are there already. Asking before waiting spares a call, and a look at the clock.
+        match recv(connection.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            outcome => return outcome,
         }
+        let left = limit.left().ok_or(Errno::ETIMEDOUT)?;
         // poll counts in milliseconds. Rounded down, the last fraction of one would be spent in a busy loop.
         let wait = PollTimeout::try_from(left + Duration::from_nanos(999_999)).unwrap_or(PollTimeout::MAX);
-        let ready = poll(&mut [PollFd::new(connection.as_fd(), PollFlags::POLLIN)], wait);
-        let outcome = match ready {
-            Ok(0) => continue,
-            Ok(_) => read(&connection, buffer),
-            Err(errno) => Err(errno),
-        };
-        if outcome != Err(Errno::EINTR) {
-            return outcome;
+        match poll(&mut [PollFd::new(connection.as_fd(), PollFlags::POLLIN)], wait) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
         }
     }
 }

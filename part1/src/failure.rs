@@ -27,9 +27,15 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Turns the errno of `call` into a failure: `accept(&listener).map_err(Failure::of("accept"))?`.
+    /// The failure of `call`, with the reason that it gave.
+    pub fn call(call: &'static str, errno: Errno) -> Failure {
+        Failure::Call { call, on: String::new(), errno }
+    }
+
+    /// Makes a failure of `call` from the reason that is still to come:
+    /// `accept(&listener).map_err(Failure::of("accept"))?`.
     pub fn of(call: &'static str) -> impl FnOnce(Errno) -> Failure {
-        move |errno| Failure::Call { call, on: String::new(), errno }
+        move |errno| Failure::call(call, errno)
     }
 
     /// The same for a call that acts on something worth naming.
@@ -75,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_failed_call_names_itself_and_its_errno() {
-        assert_eq!(Failure::of("accept")(Errno::EMFILE).to_string(), "accept: EMFILE: Too many open files");
+        assert_eq!(Failure::call("accept", Errno::EMFILE).to_string(), "accept: EMFILE: Too many open files");
     }
 
     #[test]

@@ -36,18 +36,20 @@ impl Options {
         Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
-    /// The address to listen on: the first one of `--host`, with `--port`.
+    /// The address to listen on: that of `--host`, with `--port`. Of several, an IPv4 address is preferred: `localhost`
+    /// is often both ::1 and 127.0.0.1, and clients try the latter in any case.
     ///
     /// # Errors
     /// The host has no address.
     pub fn address(&self) -> Result<SocketAddr, Failure> {
         let failure = |reason| Failure::Resolve { host: self.host.clone(), reason };
-        let mut addresses = (self.host.as_str(), self.port).to_socket_addrs().map_err(failure)?;
-        addresses.next().ok_or_else(|| failure(io::Error::other("it has no address")))
+        let mut addresses: Vec<_> = (self.host.as_str(), self.port).to_socket_addrs().map_err(failure)?.collect();
+        addresses.sort_by_key(SocketAddr::is_ipv6);
+        addresses.first().copied().ok_or_else(|| failure(io::Error::other("it has no address")))
     }
 
     /// `--backlog`, as far as it goes: the kernel uses its own limit for anything larger, and nix refuses anything above
-    /// SOMAXCONN (4096 on Linux, 128 on macOS), so that is the most.
+    /// SOMAXCONN (4096 on Linux with glibc, 128 with musl and on macOS), so that is the most.
     pub fn backlog(&self) -> Backlog {
         let wanted = i32::try_from(self.backlog).ok();
         wanted.and_then(|wanted| Backlog::new(wanted).ok()).unwrap_or(Backlog::MAXCONN)

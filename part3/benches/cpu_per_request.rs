@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -55,20 +55,29 @@ struct Round {
     requests_per_second: f64,
 }
 
-fn main() -> io::Result<()> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cpu_per_request: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> io::Result<()> {
     adopt_orphans();
 
     let mut rounds: Vec<Vec<Round>> = STAGES.iter().map(|_| Vec::new()).collect();
     for number in 1..=options.rounds {
         eprintln!("round {number} of {}", options.rounds);
         for (stage, rounds) in STAGES.iter().zip(&mut rounds) {
-            rounds.push(measure(stage.0, stage.2, &options)?);
+            rounds.push(measure(stage.0, stage.2, options)?);
         }
     }
 
-    let Options { requests, clients, .. } = options;
-    println!("{requests} requests from {clients} clients, {} rounds: median (least to most)\n", options.rounds);
+    let Options { requests, clients, rounds: count, .. } = options;
+    println!("{requests} requests from {clients} clients, {count} rounds: median (least to most)\n");
     println!("{:12} {:16} {:>26} {:>26}", "", "", "CPU us/request", "requests/s");
     for ((stage, does, _), rounds) in STAGES.iter().zip(&rounds) {
         let cpu = spread(rounds.iter().map(|round| round.microseconds_per_request));
@@ -99,7 +108,7 @@ fn measure(stage: &str, arguments: &[&str], options: &Options) -> io::Result<Rou
     let mut server = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_webserver3a")).with_file_name(stage));
     server.args(["--port", "0"]).args(arguments).stdin(Stdio::null()).stdout(File::create(log.path())?);
     let before = cpu_of_ended_children()?;
-    let server = server.spawn()?;
+    let server = Running(server.spawn()?);
     let port = wait::until(PATIENCE, || port_in(&fs::read_to_string(log.path()).ok()?));
     let port = port.ok_or_else(|| io::Error::other(format!("{stage} does not say its port")))?;
 
@@ -108,14 +117,23 @@ fn measure(stage: &str, arguments: &[&str], options: &Options) -> io::Result<Rou
     let elapsed = begin.elapsed();
 
     // The last children may still be ending.
-    wait::until(PATIENCE, || (processes::children(server.id()).ok()?.alive == 0).then_some(()));
-    kill(Pid::from_raw(server.id().cast_signed()), Signal::SIGTERM)?;
+    wait::until(PATIENCE, || (processes::children(server.0.id()).ok()?.alive == 0).then_some(()));
+    drop(server);
     while waitpid(None, None) != Err(Errno::ECHILD) {}
     let cpu = cpu_of_ended_children()?.saturating_sub(before);
     Ok(Round {
         microseconds_per_request: cpu.as_secs_f64() * 1e6 / f64::from(options.requests),
         requests_per_second: f64::from(options.requests) / elapsed.as_secs_f64(),
     })
+}
+
+/// A server, which ends when this is dropped. Who waits for it is the one who counts its CPU time.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGTERM);
+    }
 }
 
 /// User and system time of all the children that have been waited for, and of those that these had waited for.

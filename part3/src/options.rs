@@ -10,6 +10,8 @@ use nix::errno::Errno;
 use part1::options::{Stage, command, parse, seconds};
 use part1::{Failure, port_of, print, report};
 
+use crate::signals;
+
 /// What differs from stage to stage in the options.
 #[derive(Debug, Clone, Copy)]
 pub struct Defaults {
@@ -54,8 +56,9 @@ impl Options {
 /// The life of a stage: reads its options, serves, and says why it could not go on. Serving never ends well: a stage is
 /// stopped by a signal, or fails.
 pub fn run(stage: Stage, defaults: Defaults, serve_forever: fn(&Options) -> Result<Infallible, Failure>) -> ExitCode {
-    let Err(failure) = serve_forever(&Options::parse(stage, defaults));
-    match explanation(&failure) {
+    let options = Options::parse(stage, defaults);
+    let Err(failure) = signals::forget_inherited().map_or_else(Err, |()| serve_forever(&options));
+    match explanation(stage.name, &failure) {
         Some(explanation) => report(format_args!("{failure} ({explanation})")),
         None => report(failure),
     }
@@ -73,16 +76,17 @@ pub fn listen(options: &Options) -> Result<OwnedFd, Failure> {
 }
 
 /// For a death that the story leads to: where it is explained, and which stage solves it.
-fn explanation(failure: &Failure) -> Option<&'static str> {
+fn explanation(stage: &str, failure: &Failure) -> Option<&'static str> {
     let Failure::Call { call, errno, .. } = failure else { return None };
-    match (*call, *errno) {
-        ("accept", Errno::EMFILE) => {
+    match (stage, *call, *errno) {
+        ("webserver3d", "accept", Errno::EMFILE) => {
             Some("every connection kept open takes a descriptor: see webserver3d in README.md; webserver3e solves it")
         }
-        ("fork", Errno::EAGAIN) => {
-            Some("every zombie counts as a process: see webserver3d in README.md; webserver3g solves it")
-        }
-        ("accept", Errno::EINTR) => {
+        (_, "fork", Errno::EAGAIN) => Some(
+            "every child counts as a process, and so does every zombie: see webserver3d in README.md; \
+             webserver3g solves it",
+        ),
+        ("webserver3e", "accept", Errno::EINTR) => {
             Some("a signal's handler interrupted it: see webserver3e in README.md; webserver3f solves it")
         }
         _ => None,

@@ -4,10 +4,9 @@
 //! in it unread, TCP resets the connection, and a reset may overtake the answer.
 
 use std::os::fd::OwnedFd;
-use std::time::Instant;
 
 use nix::errno::Errno;
-use part1::connection::read_before;
+use part1::connection::{TimeLimit, read_within};
 use part1::{Failure, Printable, print};
 
 use crate::Options;
@@ -17,31 +16,33 @@ const HEAD_LIMIT: usize = 1 << 20;
 /// The longest body that is waited for, in bytes.
 const BODY_LIMIT: usize = 1 << 20;
 
-/// Reads until the head is complete, and the body too if the head declares its length. What has come by then is the
-/// request also when the client has nothing more to send, the time limit has passed, or a size limit is reached.
+/// Reads until the head is complete, and the body too if the head declares one. What has come by then is the request
+/// also when the client has nothing more to send, the time limit has passed, or a size limit is reached.
 ///
 /// # Errors
-/// Those of poll(2) and read(2), such as ECONNRESET when the client gave up.
+/// Those of recv(2) and poll(2), such as ECONNRESET when the client gave up.
 pub fn read_request(connection: &OwnedFd, options: &Options) -> Result<Vec<u8>, Failure> {
-    let deadline = Instant::now() + options.server.timeout;
+    let mut limit = TimeLimit::new(options.server.timeout);
     let mut request = Vec::new();
-    let mut whole = None; // the length of head and body, once the head is known
+    let mut end = End::OfHead;
     let mut buffer = [0; 1024];
-    while request.len() < whole.unwrap_or(HEAD_LIMIT) {
-        let length = match read_before(deadline, connection, &mut buffer) {
+    while !end.is_reached(&request) {
+        let length = match read_within(&mut limit, connection, &mut buffer) {
             Ok(0) | Err(Errno::ETIMEDOUT) => break,
-            length => length.map_err(Failure::of("read"))?,
+            outcome => outcome.map_err(Failure::of("recv"))?,
         };
         let searched = request.len().saturating_sub(2);
         request.extend_from_slice(&buffer[..length]);
-        if whole.is_none() {
-            whole = head_length(&request, searched).map(|head| head + body_length(&request[..head]).min(BODY_LIMIT));
+        if end == End::OfHead
+            && let Some(head) = head_length(&request, searched)
+        {
+            end = End::declared_by(&request[..head]);
         }
     }
     Ok(request)
 }
 
-/// Prints what came, in one write, so that the requests of several processes don't mix.
+/// Prints what came.
 pub fn print_request(request: &[u8]) {
     print(Printable(request));
 }
@@ -56,15 +57,42 @@ fn head_length(request: &[u8], searched: usize) -> Option<usize> {
     })
 }
 
-/// The length of the body as the head declares it (RFC 9112, section 6.2); 0 where it does not, or makes no sense.
-fn body_length(head: &[u8]) -> usize {
-    let mut fields = head.split(|&byte| byte == b'\n').filter_map(|line| str::from_utf8(line).ok()?.split_once(':'));
-    let declared = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value.trim());
-    match declared {
-        Some(digits) if !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()) => {
-            digits.parse().unwrap_or(usize::MAX)
+/// Where a request ends, as far as that is known.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// Beyond the head, which is not complete.
+    OfHead,
+    /// Behind so many bytes of head and body.
+    At(usize),
+    /// Behind the last chunk: a body that declares the length of each of its pieces (RFC 9112, section 7.1).
+    LastChunk,
+}
+
+impl End {
+    /// What `head` declares (RFC 9112, section 6.3). Nothing here judges it: what makes no sense declares no body.
+    fn declared_by(head: &[u8]) -> End {
+        let field = |wanted: &str| {
+            let mut lines =
+                head.split(|&byte| byte == b'\n').filter_map(|line| str::from_utf8(line).ok()?.split_once(':'));
+            lines.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
+        };
+        if field("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+            return End::LastChunk;
         }
-        _ => 0,
+        let digits = field("content-length").filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
+        let length = digits.map_or(0, |digits| match digits {
+            "" => 0,
+            digits => digits.parse().unwrap_or(usize::MAX), // too long for a number, and so for the limit
+        });
+        End::At(head.len() + length.min(BODY_LIMIT))
+    }
+
+    fn is_reached(&self, request: &[u8]) -> bool {
+        match self {
+            End::OfHead => request.len() >= HEAD_LIMIT,
+            End::At(length) => request.len() >= *length,
+            End::LastChunk => request.ends_with(b"\r\n0\r\n\r\n") || request.len() >= HEAD_LIMIT + BODY_LIMIT,
+        }
     }
 }
 
@@ -93,11 +121,30 @@ mod tests {
 
     #[test]
     fn the_body_is_as_long_as_declared() {
-        assert_eq!(body_length(b"POST / HTTP/1.1\r\ncontent-LENGTH:  12 \r\n\r\n"), 12);
-        assert_eq!(body_length(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 0);
+        let declared = |head: &str| End::declared_by(head.as_bytes());
+        let head = "POST / HTTP/1.1\r\ncontent-LENGTH:  12 \r\n\r\n";
+        assert_eq!(declared(head), End::At(head.len() + 12));
         for nonsense in ["", "-1", "+5", "1e3", "12 13"] {
-            assert_eq!(body_length(format!("POST / HTTP/1.1\r\nContent-Length: {nonsense}\r\n\r\n").as_bytes()), 0);
+            let head = format!("POST / HTTP/1.1\r\nContent-Length: {nonsense}\r\n\r\n");
+            assert_eq!(declared(&head), End::At(head.len()), "{nonsense}");
         }
-        assert_eq!(body_length(b"Content-Length: 99999999999999999999999999\r\n"), usize::MAX);
+        for too_long in ["1048577", "99999999999999999999999999"] {
+            let head = format!("POST / HTTP/1.1\r\nContent-Length: {too_long}\r\n\r\n");
+            assert_eq!(declared(&head), End::At(head.len() + BODY_LIMIT), "{too_long}");
+        }
+        assert_eq!(declared("GET / HTTP/1.1\r\n\r\n"), End::At(18));
+        assert_eq!(
+            declared("POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\nContent-Length: 3\r\n\r\n"),
+            End::LastChunk
+        );
+    }
+
+    #[test]
+    fn nothing_is_waited_for_beyond_its_limit() {
+        assert!(!End::OfHead.is_reached(&vec![b'x'; HEAD_LIMIT - 1]));
+        assert!(End::OfHead.is_reached(&vec![b'x'; HEAD_LIMIT]));
+        assert!(!End::LastChunk.is_reached(b"\r\n\r\n3\r\nabc\r\n0\r\n"));
+        assert!(End::LastChunk.is_reached(b"\r\n\r\n3\r\nabc\r\n0\r\n\r\n"));
+        assert!(End::LastChunk.is_reached(&vec![b'x'; HEAD_LIMIT + BODY_LIMIT]));
     }
 }

@@ -33,11 +33,11 @@ impl Shortages {
             }
             // fork(2): no process left for this user, or no memory for another.
             Errno::EAGAIN | Errno::ENOMEM if call == "fork" => "one connection is closed unanswered",
-            _ => return Err(Failure::of(call)(errno)),
+            _ => return Err(Failure::call(call, errno)),
         };
         if !self.reported.contains(&(call, errno)) {
             self.reported.push((call, errno));
-            report(format_args!("{}: {remedy}, and serving goes on (reported once)", Failure::of(call)(errno)));
+            report(format_args!("{}: {remedy}, and serving goes on (reported once)", Failure::call(call, errno)));
         }
         Ok(())
     }

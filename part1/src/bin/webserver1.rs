@@ -30,12 +30,13 @@ fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
     let address = options.address()?;
     let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
 
-    // A socket is one end of a conversation, known by a small number: its descriptor. TCP calls it a stream.
+    // A socket is what a process talks to the network through, known to it by a small number: its descriptor. This one
+    // is a stream: bytes arrive in order, and that is TCP.
     let listener = socket(family, SockType::Stream, SockFlag::empty(), None).map_err(Failure::of("socket"))?;
     // A server just stopped leaves its port busy for a minute; this lets the next one have it at once.
     setsockopt(&listener, sockopt::ReuseAddr, &true).map_err(Failure::of("setsockopt"))?;
     bind(listener.as_raw_fd(), &SockaddrStorage::from(address)).map_err(Failure::on("bind", address))?;
-    // From here on the kernel accepts connections for us, and keeps `backlog` of them until we ask.
+    // From here on the kernel accepts connections for us, and keeps about `backlog` of them until we ask.
     listen(&listener, options.backlog()).map_err(Failure::on("listen", address))?;
     print(format_args!("Serving HTTP on port {} ...", port_of(&listener)?));
 
@@ -52,13 +53,14 @@ fn handle_request(connection: &OwnedFd, options: &Options) -> Result<(), Failure
     let limit = TimeVal::new(options.timeout.as_secs() as _, options.timeout.subsec_micros() as _);
     setsockopt(connection, sockopt::ReceiveTimeout, &limit).map_err(Failure::of("setsockopt"))?;
 
-    // One read, and whatever it brought is taken for the request: a trap that Parts 2 and 3 avoid.
-    let mut request = [0; 1024];
+    // One read, and whatever it brought is taken for the request. That is a trap: what comes later, or does not fit, is
+    // never read, and closing a connection with something unread resets it. Parts 2 and 3 read to the end.
+    let mut request = [0; 16 * 1024];
     let length = loop {
         match read(connection, &mut request) {
             Err(Errno::EINTR) => {}        // stopped by Ctrl-Z, and continued
             Err(Errno::EAGAIN) => break 0, // the time limit has passed
-            length => break length.map_err(Failure::of("read"))?,
+            outcome => break outcome.map_err(Failure::of("read"))?,
         }
     };
     print(Printable(&request[..length]));

@@ -1,8 +1,9 @@
 //! webserver3a: an iterative server, one client after the other
 //!
-//! New: it reads a request to its end, where webserver1 reads once; the calls around it come from part1's library.
-//! Run: `cargo run -p part3 --bin webserver3a`, and in a second terminal `curl http://localhost:8888/hello`
-//! See: a connection is accepted, answered and closed before the next one is accepted.
+//! New: it reads a request to its end (src/request.rs), where webserver1 reads once.
+//! Run: `cargo run -p part3 --bin webserver3a`, `nc localhost 8888` in a second terminal, and in a third
+//! `curl http://localhost:8888/hello`
+//! See: curl waits, for nc says nothing and is served first, until the server's patience (`--timeout`) is over.
 
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;

@@ -40,7 +40,7 @@ fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
                 handle_request(&connection, options)
             }),
             Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy; the child has its own
-            Err(errno) => return Err(Failure::of("fork")(errno)),
+            Err(errno) => return Err(Failure::call("fork", errno)),
         }
     }
 }

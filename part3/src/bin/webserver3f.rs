@@ -3,7 +3,7 @@
 //! New: EINTR is no reason to die, but to call accept again.
 //! Wrong on purpose: the handler waits once, but signals do not queue: one may stand for many ended children.
 //! Run: `cargo run -p part3 --bin webserver3f`, and in a second terminal `cargo run -p client -- --max-clients 128`
-//! See: every client is answered, and `ps` shows zombies; after a single curl it shows none.
+//! See: `ps -A | grep webserver3f` shows zombies, `<defunct>`. Had there been one curl only, it would show none.
 
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 
 extern "C" fn grim_reaper(_signal: i32) {
     let _errno = keep_errno(); // the interrupted code may be about to read it
-    let _ = wait();
+    let _ = wait(); // for one child; for ever, if none ends
 }
 
 fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
@@ -34,7 +34,7 @@ fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
         let connection = match accept(&listener) {
             Ok(connection) => connection,
             Err(Errno::EINTR) => continue, // a child has ended: ask again
-            Err(errno) => return Err(Failure::of("accept")(errno)),
+            Err(errno) => return Err(Failure::call("accept", errno)),
         };
         // SAFETY: fork copies only the thread that calls it, and this process has no other.
         match unsafe { fork() } {
@@ -43,7 +43,7 @@ fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
                 handle_request(&connection, options)
             }),
             Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy; the child has its own
-            Err(errno) => return Err(Failure::of("fork")(errno)),
+            Err(errno) => return Err(Failure::call("fork", errno)),
         }
     }
 }

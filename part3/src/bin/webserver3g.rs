@@ -2,7 +2,7 @@
 //!
 //! New: the handler calls waitpid until no ended child is left; and running out of something is survived.
 //! Run: `cargo run -p part3 --bin webserver3g`, and in a second terminal `cargo run -p client -- --max-clients 128`
-//! See: every client is answered, and `ps` shows no zombie.
+//! See: every client is answered, and `ps -A | grep webserver3g` shows no zombie.
 
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;
@@ -22,8 +22,12 @@ fn main() -> ExitCode {
 
 extern "C" fn grim_reaper(_signal: i32) {
     let _errno = keep_errno(); // the interrupted code may be about to read it
-    // One child for each call, until the others still work (WNOHANG: don't wait for them) or there are none left.
-    while !matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD)) {}
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break, // the others still work, or there are none
+            _ => {}                                                   // one is reaped, another may have ended
+        }
+    }
 }
 
 fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
