@@ -29,7 +29,7 @@ pub enum Outcome {
 }
 
 /// All of them.
-pub const ALL: [Misbehaviour; 14] = [
+pub const ALL: [Misbehaviour; 16] = [
     Misbehaviour { name: "connects and says nothing", act: |probe| Ok(Some(probe)), outcome: Outcome::Wait },
     Misbehaviour {
         name: "sends half a head and no more",
@@ -88,6 +88,23 @@ pub const ALL: [Misbehaviour; 14] = [
         act: |probe| {
             let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n";
             say(probe, &[head, vec![b'x'; 200_000].as_slice()].concat())
+        },
+        outcome: Outcome::Answer,
+    },
+    Misbehaviour {
+        name: "sends a body of 1 MB",
+        act: |probe| {
+            let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
+            say(probe, &[head, vec![b'x'; 1_000_000].as_slice()].concat())
+        },
+        outcome: Outcome::Answer,
+    },
+    Misbehaviour {
+        name: "sends a body in chunks",
+        act: |probe| {
+            let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let chunk = [b"1000\r\n", vec![b'x'; 0x1000].as_slice(), b"\r\n"].concat();
+            say(probe, &[head, chunk.repeat(20).as_slice(), b"0\r\n\r\n"].concat())
         },
         outcome: Outcome::Answer,
     },

@@ -29,6 +29,15 @@ pub fn children(pid: u32) -> io::Result<Children> {
     Ok(children)
 }
 
+/// The ids of those children of process `pid` that are alive.
+///
+/// # Errors
+/// The tables can't be read.
+pub fn alive_children(pid: u32) -> io::Result<Vec<u32>> {
+    let alive = |process: &&Process| process.parent == pid && process.state != 'Z';
+    Ok(all()?.iter().filter(alive).map(|process| process.id).collect())
+}
+
 /// The ids of the processes of group `group` that are alive.
 ///
 /// # Errors

@@ -217,7 +217,7 @@ fn port_in(output: &str) -> Option<u16> {
 }
 
 /// A process id as nix takes it.
-fn pid(id: u32) -> Pid {
+pub fn pid(id: u32) -> Pid {
     Pid::from_raw(id.cast_signed())
 }
 

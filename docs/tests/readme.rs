@@ -64,8 +64,9 @@ fn every_command_names_a_program_and_its_options() {
         };
         let help = Command::new(program).arg("--help").output().unwrap();
         let help = String::from_utf8(help.stdout).unwrap();
+        let known: BTreeSet<_> = help.split(|c: char| c != '-' && !c.is_alphanumeric()).collect();
         for option in options.iter().filter(|word| word.starts_with("--") && word.len() > 2) {
-            assert!(help.contains(option), "{words:?}: there is no {option}");
+            assert!(known.contains(option), "{words:?}: there is no {option}");
         }
     }
 }

@@ -1,12 +1,14 @@
 //! webserver1 does what it teaches: a socket, bind, listen, accept; a request is text, and so is a response.
 
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output};
+use std::process::{self, Command, Output};
 use std::time::{Duration, Instant};
 
 use client::misbehaviour;
 use client::probe::{self, Probe};
-use client::server::Server;
+use client::server::{PATIENCE, Server};
+use client::wait;
 use nix::sys::signal::Signal;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_webserver1");
@@ -18,6 +20,12 @@ fn start(options: &[&str]) -> Server {
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).env("COLUMNS", "100").output().unwrap()
+}
+
+/// Waits until the server has a connection open.
+fn has_accepted(server: &Server) {
+    let connected = || (server.descriptors().unwrap() == 5).then_some(()); // the standard three, listener, connection
+    wait::until(PATIENCE, connected).unwrap();
 }
 
 fn assert_answers(server: &Server) {
@@ -63,6 +71,45 @@ fn it_serves_one_client_after_the_other() {
     first.send(probe::REQUEST).unwrap();
     assert_eq!(first.read_to_end().unwrap(), RESPONSE);
     assert_eq!(second.read_to_end().unwrap(), RESPONSE);
+}
+
+#[test]
+#[cfg(target_os = "linux")] // other systems count the queue in ways of their own
+fn the_backlog_says_how_many_connections_may_wait() {
+    for (backlog, fourth_is_connected) in [("1", false), ("64", true)] {
+        let server = start(&["--backlog", backlog, "--timeout", "600"]);
+        let address = ("127.0.0.1:".to_owned() + &server.port().to_string()).parse().unwrap();
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(500));
+        let served = connect().unwrap();
+        has_accepted(&server);
+        // Linux lets one more wait than it was told.
+        let waiting = (connect().unwrap(), connect().unwrap());
+        assert_eq!(connect().is_ok(), fourth_is_connected, "--backlog {backlog}");
+        drop((served, waiting));
+    }
+}
+
+#[test]
+fn ctrl_z_and_fg_do_no_harm() {
+    let server = start(&[]);
+    let mut client = Probe::connect(server.port()).unwrap();
+    has_accepted(&server);
+    server.signal(Signal::SIGSTOP).unwrap();
+    server.signal(Signal::SIGCONT).unwrap();
+    client.send(probe::REQUEST).unwrap();
+    assert_eq!(client.read_to_end().unwrap(), RESPONSE);
+    assert!(server.says("\nGET /hello HTTP/1.1\n"), "it was not read: {}", server.output());
+}
+
+#[test]
+fn a_port_is_free_again_as_soon_as_its_server_has_stopped() {
+    // Below the ports that the kernel gives to clients, so that none of them can take it in between.
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let port = (20_000..30_000).skip(process::id() as usize % 5_000).find(is_free).unwrap().to_string();
+    for _ in 0..2 {
+        let server = Server::start(Command::new(PROGRAM).args(["--port", &port])).unwrap();
+        assert_answers(&server); // leaves a connection in TIME_WAIT behind
+    }
 }
 
 #[test]

@@ -45,6 +45,8 @@ impl Shortages {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -62,6 +64,13 @@ mod tests {
             assert!(shortages.survive(call, errno).is_ok(), "{call}: {errno}");
         }
         assert_eq!(shortages.reported.len(), 5);
+    }
+
+    #[test]
+    fn without_descriptors_there_is_a_pause_before_the_next_try() {
+        let begin = Instant::now();
+        Shortages::default().survive("accept", Errno::EMFILE).unwrap();
+        assert!(begin.elapsed() >= Duration::from_millis(50));
     }
 
     #[test]

@@ -86,6 +86,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn errno_is_what_it_was_when_a_handler_ends() {
+        Errno::set_raw(Errno::EPIPE as i32);
+        {
+            let _errno = keep_errno();
+            Errno::set_raw(Errno::ECHILD as i32);
+        }
+        assert_eq!(Errno::last(), Errno::EPIPE);
+    }
+
+    #[test]
     fn a_line_that_is_too_long_is_cut_off() {
         let mut buffer = Buffer { bytes: [0; 128], length: 0 };
         write!(buffer, "ab{:>200}", "c").unwrap();

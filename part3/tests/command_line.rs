@@ -51,6 +51,7 @@ fn a_place_where_it_cannot_listen_is_named() {
         assert_refuses(stage, &["--port", &port], 1, &[&taken, "EADDRINUSE", "--port"]);
         assert_refuses(stage, &["--host", "no.such.host.invalid"], 1, &["no.such.host.invalid", "--host"]);
         assert_refuses(stage, &["--host", ""], 1, &["--host"]);
+        assert_refuses(stage, &["--host", "\x1b[2J.invalid"], 1, &["\\u{1b}[2J"]);
         // An address that is kept for documentation, so that no machine has it (RFC 5737).
         assert_refuses(stage, &["--host", "192.0.2.1", "--port", "0"], 1, &["192.0.2.1:0", "EADDRNOTAVAIL", "--host"]);
     }

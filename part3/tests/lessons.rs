@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use client::probe::Probe;
 use client::processes::{self, Children};
-use client::server::{Limit, PATIENCE, Server, limit};
+use client::server::{Limit, PATIENCE, Server, limit, pid};
 use client::wait;
 use common::{RESPONSE, STAGES, assert_answers, command, sleep, start, stress};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 
 const NONE: Children = Children { alive: 0, zombies: 0 };
 /// Standard input, standard output, standard error, and the listener.
@@ -61,6 +61,22 @@ fn webserver3a_gets_through_with_many_clients_one_by_one() {
     assert!(client.status.success(), "{client:?}");
     assert_eq!(server.children().unwrap(), NONE, "it should do everything itself");
     assert_eq!(server.all_output().matches("GET /hello HTTP/1.1\n").count(), 32);
+}
+
+#[test]
+#[cfg(target_os = "linux")] // other systems count the queue in ways of their own
+fn the_backlog_says_how_many_connections_may_wait() {
+    for (backlog, fourth_is_connected) in [("1", false), ("64", true)] {
+        let server = start("webserver3a", &["--backlog", backlog, "--timeout", "600"]);
+        let address = ("127.0.0.1:".to_owned() + &server.port().to_string()).parse().unwrap();
+        let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(500));
+        let served = connect().unwrap();
+        wait::until(PATIENCE, || (server.descriptors().unwrap() == DESCRIPTORS_AT_REST + 1).then_some(())).unwrap();
+        // Linux lets one more wait than it was told.
+        let waiting = (connect().unwrap(), connect().unwrap());
+        assert_eq!(connect().is_ok(), fourth_is_connected, "--backlog {backlog}");
+        drop((served, waiting));
+    }
 }
 
 #[test]
@@ -192,6 +208,7 @@ fn webserver3e_lives_until_a_child_ends() {
         assert_answers(&server);
     }
     assert_eq!(server.children().unwrap(), Children { alive: 5, zombies: 0 });
+    assert_eq!(server.descriptors().unwrap(), DESCRIPTORS_AT_REST, "the parent keeps copies of connections");
 }
 
 // ---------------------------------------------------------------- 3f, 3g: all the children
@@ -204,6 +221,7 @@ fn webserver3f_leaves_no_zombie_after_one_request() {
     let reaped = wait::until(PATIENCE, || (server.children().ok()? == NONE).then_some(()));
     assert!(reaped.is_some(), "{:?}", server.children());
     assert!(server.ended().unwrap().is_none(), "3f survives EINTR");
+    assert_eq!(server.descriptors().unwrap(), DESCRIPTORS_AT_REST);
 }
 
 #[test]
@@ -279,7 +297,7 @@ fn ctrl_c_stops_every_stage_and_its_children() {
 
 #[test]
 fn after_sigterm_a_child_at_work_finishes_its_answer() {
-    for stage in ["webserver3c", "webserver3e", "webserver3f", "webserver3g"] {
+    for stage in ["webserver3c", "webserver3d", "webserver3e", "webserver3f", "webserver3g"] {
         let mut server = start(stage, &sleep(stage, "0"));
         let mut client = Probe::connect(server.port()).unwrap();
         client.send(b"GET /slow HTTP/1.1\r\n").unwrap();
@@ -287,12 +305,57 @@ fn after_sigterm_a_child_at_work_finishes_its_answer() {
         server.signal(Signal::SIGTERM).unwrap();
         let status = wait::until(PATIENCE, || server.ended().unwrap()).unwrap();
         assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "{stage}");
+        assert!(Probe::connect(server.port()).is_err(), "{stage}: the child keeps its copy of the listener");
         client.send(b"Host: a\r\n\r\n").unwrap();
         assert_eq!(client.read_to_end().unwrap(), RESPONSE, "{stage}");
     }
 }
 
+#[test]
+fn a_signal_in_the_middle_of_a_request_does_no_harm() {
+    // The child has inherited the handler, so that the signal interrupts whatever it waits in.
+    let server = start("webserver3g", &["--timeout", "600"]);
+    let mut client = Probe::connect(server.port()).unwrap();
+    let child = the_child_of(&server);
+    for _ in 0..5 {
+        kill(pid(child), Signal::SIGCHLD).unwrap();
+    }
+    client.send(client::probe::REQUEST).unwrap();
+    assert_eq!(client.read_to_end().unwrap(), RESPONSE);
+}
+
+#[test]
+fn a_child_that_is_only_stopped_is_not_waited_for() {
+    // If its stop had the handler called, 3f would wait there until the child ends.
+    let server = start("webserver3f", &["--timeout", "600"]);
+    let mut stopped = Probe::connect(server.port()).unwrap();
+    let child = the_child_of(&server);
+    kill(pid(child), Signal::SIGSTOP).unwrap();
+    assert_answers(&server);
+    kill(pid(child), Signal::SIGCONT).unwrap();
+    stopped.send(client::probe::REQUEST).unwrap();
+    assert_eq!(stopped.read_to_end().unwrap(), RESPONSE);
+}
+
+#[test]
+fn ctrl_z_and_fg_do_no_harm() {
+    for stage in STAGES {
+        let server = start(stage, &sleep(stage, "600"));
+        let mut client = Probe::connect(server.port()).unwrap();
+        server.signal_group(Signal::SIGSTOP).unwrap();
+        server.signal_group(Signal::SIGCONT).unwrap();
+        client.send(client::probe::REQUEST).unwrap();
+        client.read_to(RESPONSE).unwrap_or_else(|error| panic!("{stage}: {error}; {}", server.errors()));
+        assert_eq!(server.errors(), "", "{stage}");
+    }
+}
+
 // ---------------------------------------------------------------- helpers
+
+/// The id of a server's only child, once it is there.
+fn the_child_of(server: &Server) -> u32 {
+    wait::until(PATIENCE, || processes::alive_children(server.id()).unwrap().first().copied()).unwrap()
+}
 
 /// The ids in `Child PID: N. Parent PID M`, where M must be the server's.
 fn child_ids(server: &Server) -> Vec<u32> {

@@ -20,13 +20,15 @@ use client::tools::trial;
 use client::wait;
 use common::{RESPONSE, STAGES, assert_answers, binary, sleep, start, stress};
 use libtest_mimic::Arguments;
+use nix::errno::Errno;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
+use part3::Failure;
 use tempfile::TempDir;
 
 fn main() {
-    if env::args().nth(1).as_deref() == Some(A_CHILD_THAT_PANICS) {
-        return fork_a_child_that_panics();
+    if let Some(end) = env::args().nth(1).and_then(|argument| argument.strip_prefix(FORK_A_CHILD).map(str::to_owned)) {
+        return fork_a_child_that(&end);
     }
     let curl = Program("curl");
     let trials = vec![
@@ -36,12 +38,13 @@ fn main() {
         trial("curl_prints_and_hangs_on_3d", &[curl], curl_prints_and_hangs_on_3d),
         trial("ps_shows_a_zombie_that_kill_does_not_kill", &[Program("ps"), Program("kill")], ps_shows_a_zombie),
         trial("webserver3d_dies_of_eagain_without_processes", &[AnotherUser], webserver3d_dies_of_eagain),
+        trial("other_stages_die_of_eagain_too", &[AnotherUser], other_stages_die_of_eagain),
         trial("webserver3g_survives_eagain", &[AnotherUser], webserver3g_survives_eagain),
         trial("webserver3g_recovers_from_emfile", &[Program("prlimit")], webserver3g_recovers_from_emfile),
         trial("a_port_below_1024_needs_a_right", &[PrivilegedPorts], a_port_below_1024_needs_a_right),
         trial("every_stage_answers_on_ipv6", &[Ipv6], every_stage_answers_on_ipv6),
         trial("the_client_speaks_ipv6", &[Ipv6], the_client_speaks_ipv6),
-        trial("a_child_that_panics_does_not_become_a_second_parent", &[], a_child_that_panics),
+        trial("a_child_never_becomes_a_second_parent", &[], a_child_never_becomes_a_second_parent),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -200,6 +203,23 @@ fn webserver3d_dies_of_eagain() {
     assert_eq!(client.status.code(), Some(1), "{client:?}");
 }
 
+fn other_stages_die_of_eagain() {
+    for stage in ["webserver3c", "webserver3e", "webserver3f"] {
+        let for_anyone = ForAnyone::new(stage);
+        let mut command = for_anyone.command(stage);
+        command.args(["--port", "0", "--timeout", "600"]);
+        let mut server = Server::start(limit(&mut command, Limit::Processes, 8)).unwrap();
+        // Silent clients, so that no child ends before there is one too many. The last may find the server gone.
+        let silent: Vec<_> = (0..8).map(|_| Probe::connect(server.port())).collect();
+        let status = wait::until(PATIENCE, || server.ended().unwrap());
+        assert_eq!(status.and_then(|status| status.code()), Some(1), "{stage}");
+        drop(silent);
+        server.end();
+        let last_words = format!("{stage}: fork: EAGAIN: ");
+        assert!(server.errors().lines().any(|line| line.starts_with(&last_words)), "{}", server.errors());
+    }
+}
+
 fn webserver3g_survives_eagain() {
     let for_anyone = ForAnyone::new("webserver3g");
     let mut command = for_anyone.command("webserver3g");
@@ -278,23 +298,29 @@ fn the_client_speaks_ipv6() {
     assert!(server.says(&format!("\nHost: [::1]:{}\n", server.port())), "{}", server.output());
 }
 
-/// The argument by which this program becomes what `a_child_that_panics` looks at: a fork needs a process with a single
-/// thread, and that is not the one in which tests run.
-const A_CHILD_THAT_PANICS: &str = "--fork-a-child-that-panics";
+/// The argument by which this program becomes the one that is looked at here: a fork needs a process with one thread, and
+/// that is not the one in which tests run.
+const FORK_A_CHILD: &str = "--fork-a-child-that-";
 
-fn fork_a_child_that_panics() {
-    // SAFETY: this process has one thread, so there is none that the child could miss.
+fn fork_a_child_that(end: &str) {
+    // SAFETY: fork copies only the thread that calls it, and this process has no other.
     match unsafe { fork() }.unwrap() {
-        ForkResult::Child => part3::child(|| panic!("on purpose")),
+        ForkResult::Child => part3::child(|| match end {
+            "answers" => Ok(()),
+            "fails" => Err(Failure::call("write", Errno::EPIPE)),
+            _ => panic!("on purpose"),
+        }),
         ForkResult::Parent { child } => println!("{:?}", waitpid(child, None).unwrap()),
     }
     println!("behind the fork");
 }
 
-fn a_child_that_panics() {
-    let output = Command::new(env::current_exe().unwrap()).arg(A_CHILD_THAT_PANICS).output().unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(printed.starts_with("Exited(Pid(") && printed.contains("), 101)\n"), "{printed}");
-    assert_eq!(printed.matches("behind the fork").count(), 1, "only the parent may get there: {printed}");
-    assert!(String::from_utf8(output.stderr).unwrap().contains("on purpose"));
+fn a_child_never_becomes_a_second_parent() {
+    for (end, status, said) in [("answers", 0, ""), ("fails", 1, "write: EPIPE"), ("panics", 101, "on purpose")] {
+        let output = Command::new(env::current_exe().unwrap()).arg(format!("{FORK_A_CHILD}{end}")).output().unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(printed.starts_with("Exited(Pid(") && printed.contains(&format!("), {status})\n")), "{end}: {printed}");
+        assert_eq!(printed.matches("behind the fork").count(), 1, "only the parent may get there: {printed}");
+        assert!(String::from_utf8(output.stderr).unwrap().contains(said), "{end}");
+    }
 }
