@@ -47,6 +47,15 @@ pub fn alive_in_group(group: u32) -> io::Result<Vec<u32>> {
     Ok(all()?.iter().filter(alive).map(|process| process.id).collect())
 }
 
+/// Whether every living process of group `group` is stopped.
+///
+/// # Errors
+/// The tables can't be read.
+pub fn group_is_stopped(group: u32) -> io::Result<bool> {
+    let mut states = all()?.into_iter().filter(|process| process.group == group).map(|process| process.state);
+    Ok(states.all(|state| matches!(state, 'T' | 'Z')))
+}
+
 /// What is looked at of a process.
 #[derive(Debug, PartialEq, Eq)]
 struct Process {

@@ -153,6 +153,17 @@ impl Server {
         Ok(killpg(pid(self.id()), signal)?)
     }
 
+    /// Stops it and its children and has them continue, as Ctrl-Z and `fg` do.
+    ///
+    /// # Errors
+    /// Those of killpg(2), and that they do not stop within [`PATIENCE`].
+    pub fn stop_and_continue(&self) -> io::Result<()> {
+        self.signal_group(Signal::SIGSTOP)?;
+        let stopped = || processes::group_is_stopped(self.id()).ok()?.then_some(());
+        wait::until(PATIENCE, stopped).ok_or(io::ErrorKind::TimedOut)?;
+        self.signal_group(Signal::SIGCONT)
+    }
+
     /// Ends it and its children.
     fn stop(&mut self) {
         let _ = self.signal_group(Signal::SIGKILL);

@@ -94,8 +94,7 @@ fn ctrl_z_and_fg_do_no_harm() {
     let server = start(&[]);
     let mut client = Probe::connect(server.port()).unwrap();
     has_accepted(&server);
-    server.signal(Signal::SIGSTOP).unwrap();
-    server.signal(Signal::SIGCONT).unwrap();
+    server.stop_and_continue().unwrap();
     client.send(probe::REQUEST).unwrap();
     assert_eq!(client.read_to_end().unwrap(), RESPONSE);
     assert!(server.says("\nGET /hello HTTP/1.1\n"), "it was not read: {}", server.output());

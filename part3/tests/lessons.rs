@@ -342,8 +342,7 @@ fn ctrl_z_and_fg_do_no_harm() {
     for stage in STAGES {
         let server = start(stage, &sleep(stage, "600"));
         let mut client = Probe::connect(server.port()).unwrap();
-        server.signal_group(Signal::SIGSTOP).unwrap();
-        server.signal_group(Signal::SIGCONT).unwrap();
+        server.stop_and_continue().unwrap();
         client.send(client::probe::REQUEST).unwrap();
         client.read_to(RESPONSE).unwrap_or_else(|error| panic!("{stage}: {error}; {}", server.errors()));
         assert_eq!(server.errors(), "", "{stage}");
