@@ -123,8 +123,8 @@ impl Server {
         Some(status)
     }
 
-    /// Stops it by SIGTERM, and returns all that it and its children have written to standard output: what comes through
-    /// a pipe may take a moment, and only its end says that there is no more.
+    /// Stops it by SIGTERM, and returns all that it and its children have written to standard output: what comes
+    /// through a pipe may take a moment, and only its end says that there is no more.
     pub fn all_output(&mut self) -> String {
         let _ = self.signal(Signal::SIGTERM);
         self.end();

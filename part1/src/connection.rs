@@ -30,8 +30,8 @@ impl TimeLimit {
     }
 }
 
-/// Reads what has come on `connection`, as far as it fits into `buffer`, or waits until something comes; 0 bytes are the
-/// end of input.
+/// Reads what has come on `connection`, as far as it fits into `buffer`, or waits until something comes; 0 bytes are
+/// the end of input.
 ///
 /// # Errors
 /// ETIMEDOUT when `limit` has passed; otherwise those of recv(2) and poll(2), never EINTR.

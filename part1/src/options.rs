@@ -48,8 +48,8 @@ impl Options {
         addresses.first().copied().ok_or_else(|| failure(io::Error::other("it has no address")))
     }
 
-    /// `--backlog`, as far as it goes: the kernel uses its own limit for anything larger, and nix refuses anything above
-    /// SOMAXCONN (4096 on Linux with glibc, 128 with musl and on macOS), so that is the most.
+    /// `--backlog`, as far as it goes: the kernel uses its own limit for anything larger, and nix refuses anything
+    /// above SOMAXCONN (4096 on Linux with glibc, 128 with musl and on macOS), so that is the most.
     pub fn backlog(&self) -> Backlog {
         let wanted = i32::try_from(self.backlog).ok();
         wanted.and_then(|wanted| Backlog::new(wanted).ok()).unwrap_or(Backlog::MAXCONN)

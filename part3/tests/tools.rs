@@ -298,8 +298,8 @@ fn the_client_speaks_ipv6() {
     assert!(server.says(&format!("\nHost: [::1]:{}\n", server.port())), "{}", server.output());
 }
 
-/// The argument by which this program becomes the one that is looked at here: a fork needs a process with one thread, and
-/// that is not the one in which tests run.
+/// The argument by which this program becomes the one that is looked at here: a fork needs a process with one thread,
+/// and that is not the one in which tests run.
 const FORK_A_CHILD: &str = "--fork-a-child-that-";
 
 fn fork_a_child_that(end: &str) {

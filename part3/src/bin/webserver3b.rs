@@ -1,7 +1,7 @@
 //! webserver3b: an iterative server that sleeps after each answer, so that you can watch it wait
 //!
 //! New: after each answer it sleeps, before it closes the connection.
-//! Run: `cargo run -p part3 --bin webserver3b`, and right after it in two more terminals `curl -v http://localhost:8888/hello`
+//! Run: `cargo run -p part3 --bin webserver3b`, then in two more terminals `curl -v http://localhost:8888/hello`
 //! See: the first curl has its answer and waits for the end; the second is connected, and waits for its answer.
 
 use std::convert::Infallible;

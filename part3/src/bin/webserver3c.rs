@@ -1,7 +1,7 @@
 //! webserver3c: a concurrent server, a child for each connection
 //!
 //! New: fork makes a copy of the process, and the copy serves the client. Each closes what only the other needs.
-//! Run: `cargo run -p part3 --bin webserver3c`, and right after it in two more terminals `curl http://localhost:8888/hello`
+//! Run: `cargo run -p part3 --bin webserver3c`, then in two more terminals `curl http://localhost:8888/hello`
 //! See: both are answered at once, by two children that sleep side by side.
 
 use std::convert::Infallible;
