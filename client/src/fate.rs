@@ -40,13 +40,15 @@ pub enum Outcome {
     Lost,
 }
 
-/// The bytes that an answer starts with, and those that its head ends with (RFC 9112, 2.1).
+/// The bytes that an answer starts with (RFC 9112, 2.1), and those that its head ends with: an empty line. A line may
+/// end in a bare newline (2.2).
 const START: &[u8] = b"HTTP/1.";
-const END_OF_HEAD: &[u8] = b"\r\n\r\n";
+const ENDS_OF_HEAD: [&[u8]; 2] = [b"\n\r\n", b"\n\n"];
 
 /// Whether `bytes` hold the whole head of an HTTP answer.
 fn is_answer(bytes: &[u8]) -> bool {
-    bytes.starts_with(START) && bytes.windows(END_OF_HEAD.len()).any(|window| window == END_OF_HEAD)
+    let has = |end: &[u8]| bytes.windows(end.len()).any(|window| window == end);
+    bytes.starts_with(START) && ENDS_OF_HEAD.into_iter().any(has)
 }
 
 impl Outcome {
@@ -159,7 +161,8 @@ impl Report {
         match self {
             Report::AllOpen => "open\n".to_owned(),
             Report::Bytes(connection, bytes) => {
-                let hexadecimal: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+                let hexadecimal: String = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
                 format!("bytes {connection} {hexadecimal}\n")
             }
             Report::Fate(connection, Fate { outcome, first_byte, end }) => {
@@ -204,7 +207,10 @@ mod tests {
     fn an_answer_is_http_with_a_whole_head() {
         assert!(is_answer(b"HTTP/1.1 200 OK\r\n\r\n"));
         assert!(is_answer(b"HTTP/1.0 404 Not Found\r\nA: b\r\n\r\nbody"));
-        for other in [&b""[..], b"HTTP/1.1 200 OK\r\n", b"SSH-2.0-x\r\n\r\n", b"\r\n\r\nHTTP/1.1"] {
+        assert!(is_answer(b"HTTP/1.1 200 OK\nA: b\n\nbody"));
+        for other in
+            [&b""[..], b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\nA: b\n", b"SSH-2.0-x\r\n\r\n", b"\r\n\r\nHTTP/1.1"]
+        {
             assert!(!is_answer(other), "{other:?}");
         }
     }
@@ -225,6 +231,8 @@ mod tests {
             (failed("connect", Errno::ECONNREFUSED), "refused (connect: ECONNREFUSED)", false),
             (failed("connect", Errno::ECONNRESET), "reset (connect: ECONNRESET)", true),
             (failed("read", Errno::ECONNRESET), "reset (read: ECONNRESET)", true),
+            (failed("write", Errno::EPIPE), "reset (write: EPIPE)", true),
+            (failed("write", Errno::ENOBUFS), "failed (write: ENOBUFS)", true),
             (failed("connect", Errno::ETIMEDOUT), "timed out before it opened (connect: ETIMEDOUT)", false),
             (failed("socket", Errno::EMFILE), "not opened (socket: EMFILE)", false),
             (failed("fork", Errno::EAGAIN), "not started (fork: EAGAIN)", false),
@@ -236,6 +244,7 @@ mod tests {
     #[test]
     fn a_report_is_read_as_it_was_written_and_fits_into_one_write() {
         let mut reports = vec![Report::AllOpen, Report::Bytes(u32::MAX, vec![0xa0; BYTES_IN_A_REPORT])];
+        reports.extend((0..=255).map(|byte| Report::Bytes(0, vec![byte])));
         let (first_byte, end) = (Some(Duration::from_nanos(1)), Some(Duration::from_secs(86_400)));
         for call in CALLS {
             let outcome = Outcome::Failed { call, errno: Errno::ECONNREFUSED };

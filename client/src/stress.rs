@@ -12,6 +12,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, pipe};
 
@@ -25,6 +26,9 @@ use crate::worker::{self, Pipes, Plan};
 
 /// Makes the connections that `options` ask for, and prints what became of them. Returns whether the server answered
 /// and closed every one.
+///
+/// It forks, so the calling process must have one thread only: a lock that another thread holds would stay locked in
+/// the clients for ever.
 ///
 /// # Errors
 /// The run can't be started, nobody is listening, or standard output fails.
@@ -62,6 +66,12 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
     }
     Ok(answered)
 }
+
+/// How often the parent looks up from waiting for reports.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long it waits beyond the time limit for clients that report nothing: they may be stopped.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// The client processes, and the parent's ends of the pipes to them.
 struct Clients {
@@ -110,10 +120,12 @@ impl Clients {
     fn gather(self, tally: &mut Tally, timeout: Duration) -> Result<(), Failure> {
         let bar = progress_bar(tally, timeout);
         drop(self.start);
-        let gathered = receive(self.reports, self.release, self.children.len(), tally, &bar);
+        let gathered = receive(self.reports, self.release, self.children.len(), tally, timeout, &bar);
         bar.finish_and_clear();
         drop(self.parent);
         for child in self.children {
+            // It has ended, or nobody waits for it any more; one that is stopped would not end by itself.
+            let _ = kill(child, Signal::SIGKILL);
             while waitpid(child, None) == Err(Errno::EINTR) {}
         }
         gathered
@@ -121,11 +133,13 @@ impl Clients {
 }
 
 /// Counts what `clients` processes report, and closes `release` as soon as all of them have opened their connections.
+/// Returns when all of them have ended, or are overdue.
 fn receive(
     reports: OwnedFd,
     release: OwnedFd,
     clients: usize,
     tally: &mut Tally,
+    timeout: Duration,
     bar: &ProgressBar,
 ) -> Result<(), Failure> {
     let mut answers = Answers { pending: HashMap::new(), alone: tally.planned() == 1 };
@@ -133,7 +147,8 @@ fn receive(
     let mut opening = clients;
     let mut reports = BufReader::new(File::from(reports));
     let mut line = String::new();
-    while next_line(&mut reports, &mut line, bar) {
+    let mut patience = timeout + GRACE;
+    while next_line(&mut reports, &mut line, &mut patience, bar) {
         let text = match Report::parse(line.trim_end()) {
             Some(Report::AllOpen) => {
                 opening -= 1;
@@ -160,14 +175,25 @@ fn receive(
 
 /// Reads the next report, and keeps the bar's clock going until there is one. (indicatif could do that by a thread of
 /// its own, which can't be had when the limit of processes is reached.) Returns whether there was one.
-fn next_line(reports: &mut BufReader<File>, line: &mut String, bar: &ProgressBar) -> bool {
-    const TICK: u8 = 100; // milliseconds
-    let nothing = |file: &File| poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLIN)], TICK) == Ok(0);
-    while reports.buffer().is_empty() && nothing(reports.get_ref()) {
+///
+/// Each tick without a report takes from `patience`, and there is none when that is used up. A clock would be wrong: it
+/// goes on while this process and the clients are stopped together (Ctrl-Z).
+fn next_line(reports: &mut BufReader<File>, line: &mut String, patience: &mut Duration, bar: &ProgressBar) -> bool {
+    while reports.buffer().is_empty() && is_quiet(reports.get_ref()) {
         bar.tick();
+        *patience = patience.saturating_sub(TICK);
+        if patience.is_zero() {
+            return false;
+        }
     }
     line.clear();
     reports.read_line(line).is_ok_and(|length| length > 0)
+}
+
+/// Whether nothing comes for a tick.
+fn is_quiet(file: &File) -> bool {
+    let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+    matches!(poll(&mut polled, TICK.as_millis() as u16), Ok(0) | Err(Errno::EINTR))
 }
 
 /// A bar on standard error while the clients are at work; nothing where that is no terminal.
@@ -192,8 +218,11 @@ impl Answers {
     fn add(&mut self, connection: u32, bytes: &[u8]) -> String {
         let answer = self.pending.entry(connection).or_default();
         answer.extend_from_slice(bytes);
+        if !self.alone {
+            return String::new();
+        }
         let whole_lines = answer.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        if self.alone { printable(&answer.drain(..whole_lines).collect::<Vec<_>>()) } else { String::new() }
+        printable(&answer.drain(..whole_lines).collect::<Vec<_>>())
     }
 
     /// Returns what is left of a connection's answer; several answers have an empty line between them.

@@ -23,8 +23,14 @@ use crate::output::report;
 /// How many connections are started between two looks at those that are under way.
 const BATCH: usize = 64;
 
-/// How much of an answer is kept, to be judged and shown.
-const KEPT: usize = 64 * 1024;
+/// How much of an answer is kept: enough for its head, by which it is judged.
+const KEPT: usize = 8 * 1024;
+
+/// How much of it is kept, and shown, if it is to be shown.
+const KEPT_TO_SHOW: usize = 64 * 1024;
+
+/// How many more reads a connection gets at most when its time limit has passed: a server may send for ever.
+const LAST_READS: usize = 64;
 
 /// What every client does.
 #[derive(Debug)]
@@ -155,7 +161,7 @@ impl<'a> Client<'a> {
         let now = Instant::now();
         for connection in &mut self.connections {
             if connection.state != State::Over && connection.deadline <= now {
-                let outcome = connection.timed_out();
+                let outcome = connection.time_out(self.plan);
                 connection.record(Break(outcome), self.plan, self.pipes)?;
             }
         }
@@ -262,7 +268,8 @@ impl Connection {
             }
         }
         self.send(plan)?;
-        self.receive()
+        self.receive(plan)?;
+        Continue(())
     }
 
     fn send(&mut self, plan: &Plan) -> Progress {
@@ -279,8 +286,9 @@ impl Connection {
         Continue(())
     }
 
-    fn receive(&mut self) -> Progress {
-        let Some(socket) = &self.socket else { return Continue(()) };
+    /// Reads once. Returns how many bytes there were.
+    fn receive(&mut self, plan: &Plan) -> ControlFlow<Outcome, usize> {
+        let Some(socket) = &self.socket else { return Continue(0) };
         let mut buffer = [0; 16 * 1024];
         match read(socket, &mut buffer) {
             Ok(0) => {
@@ -289,21 +297,30 @@ impl Connection {
             }
             Ok(length) => {
                 self.first_byte.get_or_insert_with(|| self.started.elapsed());
-                let kept = length.min(KEPT - self.received.len());
+                let most = if plan.show { KEPT_TO_SHOW } else { KEPT };
+                let kept = length.min(most - self.received.len());
                 self.received.extend_from_slice(&buffer[..kept]);
-                Continue(())
+                Continue(length)
             }
-            Err(Errno::EAGAIN | Errno::EINTR) => Continue(()),
+            Err(Errno::EAGAIN | Errno::EINTR) => Continue(0),
             Err(errno) => Break(Outcome::Failed { call: "read", errno }),
         }
     }
 
-    /// What it means that its time limit has passed.
-    fn timed_out(&self) -> Outcome {
-        match self.state {
-            State::Opening => Outcome::Failed { call: "connect", errno: Errno::ETIMEDOUT },
-            _ => Outcome::timed_out(&self.received),
+    /// What it means that its time limit has passed. It may be this process that is late, because it was stopped
+    /// (Ctrl-Z); so what the server has sent by now counts.
+    fn time_out(&mut self, plan: &Plan) -> Outcome {
+        if self.state == State::Opening {
+            return Outcome::Failed { call: "connect", errno: Errno::ETIMEDOUT };
         }
+        for _ in 0..LAST_READS {
+            match self.receive(plan) {
+                Continue(0) => break,
+                Continue(_) => {}
+                Break(outcome) => return outcome,
+            }
+        }
+        Outcome::timed_out(&self.received)
     }
 
     /// Reports what it received, if that is to be shown, and what became of it, if it is over.
@@ -317,6 +334,9 @@ impl Connection {
         if let Break(outcome) = progress {
             self.state = State::Over;
             self.received = Vec::new();
+            if matches!(outcome, Outcome::Failed { .. }) {
+                self.socket = None; // There is nothing to hold open, and others may need the descriptor.
+            }
             let fate = Fate { outcome, first_byte: self.first_byte, end: self.end };
             tell(pipes, &Report::Fate(self.number, fate))?;
         }
@@ -354,11 +374,37 @@ fn milliseconds(left: Duration) -> PollTimeout {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use nix::sys::socket::{SockaddrIn, bind, getsockname};
 
     use super::*;
+
+    #[test]
+    fn the_start_of_an_answer_is_kept() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let timeout = Duration::from_secs(30);
+        for (show, kept) in [(false, 8 * 1024), (true, 64 * 1024)] {
+            let addresses = vec![listener.local_addr().unwrap()];
+            let plan = Plan { addresses, request: b"GET".to_vec(), connections: 1, timeout, show };
+            let mut connection = Connection::new(0, &plan);
+            assert_eq!(connection.open(&plan), Continue(()));
+            let (mut server, _) = listener.accept().unwrap();
+            let server = std::thread::spawn(move || {
+                server.read_exact(&mut [0; 3]).unwrap();
+                server.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+                server.write_all(&[b'x'; 200_000]).unwrap();
+            });
+            let mut progress = Continue(());
+            while progress.is_continue() {
+                poll(&mut [connection.awaits(&plan).unwrap()], milliseconds(timeout)).unwrap();
+                progress = connection.go_on(&plan);
+            }
+            server.join().unwrap();
+            assert_eq!((progress, connection.received.len()), (Break(Outcome::Answered), kept));
+        }
+    }
 
     #[test]
     fn where_one_address_refuses_the_next_is_tried() {

@@ -1,21 +1,22 @@
 //! The client against small servers that do one thing each, well or badly.
 
-use std::fs::File;
+use std::fs::{File, Permissions, set_permissions};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use client::server::{Limit, PATIENCE, limit, start_afresh};
 use client::{processes, wait};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrStorage};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nHello, World!\n";
 
@@ -24,6 +25,12 @@ fn listener() -> (TcpListener, u16) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     (listener, port)
+}
+
+/// Makes the queue of connections that `listener` has not yet accepted so short that it takes two or three. (A length
+/// of 0 would be the shortest on Linux, and the longest on macOS.)
+fn shorten_queue(listener: &TcpListener) {
+    socket::listen(listener, Backlog::new(1).unwrap()).unwrap();
 }
 
 /// A server that gives each connection, once its request has come, to `treat` and holds on to what that returns.
@@ -137,6 +144,32 @@ impl Said {
             assert!(found, "no line {line:?}, exit code {:?} in\n{}{}", self.code, self.output, self.errors);
         }
     }
+
+    /// What stands behind `label` in the table.
+    #[track_caller]
+    fn row(&self, label: &str) -> &str {
+        let found = self.output.lines().find_map(|line| line.trim_start().strip_prefix(label));
+        found.unwrap_or_else(|| panic!("no row {label:?} in\n{}{}", self.output, self.errors)).trim()
+    }
+
+    /// The number of connections in the row `label`.
+    #[track_caller]
+    fn count(&self, label: &str) -> u32 {
+        self.row(label).split(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// The median in the row `label`, in seconds.
+    #[track_caller]
+    fn seconds(&self, label: &str) -> f64 {
+        let mut words = self.row(label).split(' ');
+        let number: f64 = words.next().unwrap().parse().unwrap();
+        match words.next() {
+            Some("s") => number,
+            Some("ms") => number / 1e3,
+            Some("µs") => number / 1e6,
+            unit => panic!("{unit:?}"),
+        }
+    }
 }
 
 fn run(command: &mut Command) -> Said {
@@ -196,9 +229,9 @@ fn all_connections_are_open_at_once() {
 
 #[test]
 fn an_answered_connection_is_held_until_all_are_open() {
-    // The queue of this server takes two or three, so that most connections can't be opened as yet.
+    // Most connections can't be opened as yet. Those that can send their requests, and wait for no other.
     let (listener, port) = listener();
-    socket::listen(&listener, Backlog::new(1).unwrap()).unwrap();
+    shorten_queue(&listener);
     let server = thread::spawn(move || {
         let (mut first, _) = listener.accept().unwrap();
         read_request(&mut first);
@@ -277,11 +310,71 @@ fn garbage_is_no_answer() {
 }
 
 #[test]
+fn lines_may_end_in_a_bare_newline() {
+    let (port, _requests) = serve(send(b"HTTP/1.1 200 OK\n\nhi\n"));
+    let said = run(&mut client(port, ""));
+    said.has(&["opened 1 of 1", "answered and closed 1"]);
+    assert_eq!(said.code, Some(0));
+}
+
+#[test]
 fn half_a_head_is_no_answer() {
     let (port, _requests) = serve(send_and_hold(b"HTTP/1.1 200 OK\r\nContent-"));
+    let started = Instant::now();
     let said = run(&mut client(port, "--timeout 0.5"));
     said.has(&["left hanging 0", "timed out within the head of an answer 1"]);
     assert_eq!(said.code, Some(1));
+    let time = started.elapsed();
+    assert!((0.5..5.0).contains(&time.as_secs_f64()), "--timeout 0.5 took {time:?}");
+}
+
+#[test]
+fn what_does_not_open_in_time_is_not_called_silent() {
+    let (listener, port) = listener();
+    shorten_queue(&listener);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let fill = || TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
+    let filling: Vec<TcpStream> = std::iter::from_fn(fill).collect();
+    let said = run(&mut client(port, "--max-clients 10 --timeout 0.5"));
+    let row = "timed out before it opened (connect: ETIMEDOUT) 10";
+    said.has(&["opened 0 of 10", "left hanging 0", row, "Timed out before it opened: "]);
+    assert!(!said.output.contains("without a byte"), "{}", said.output);
+    assert_eq!(said.code, Some(1));
+    drop(filling);
+}
+
+#[test]
+fn connections_that_come_too_late_are_refused() {
+    let (listener, port) = listener();
+    shorten_queue(&listener);
+    let server = thread::spawn(move || {
+        // The queue is too short for the ten that are left; who finds no place in it tries again later.
+        for mut connection in [listener.accept().unwrap().0, listener.accept().unwrap().0] {
+            read_request(&mut connection);
+            connection.write_all(ANSWER).unwrap();
+        }
+    });
+    let said = run(&mut client(port, "--max-conns 12"));
+    said.has(&["answered and closed 2", "refused (connect: ECONNREFUSED) ", "Refused: by then nobody was listening"]);
+    assert!(said.count("refused (connect: ECONNREFUSED)") >= 5, "{}", said.output);
+    assert_eq!((said.code, said.errors.as_str()), (Some(1), ""));
+    server.join().unwrap();
+}
+
+#[test]
+fn the_first_byte_and_the_end_are_timed() {
+    let (port, _requests) = serve(|mut connection| {
+        let (head, body) = ANSWER.split_at(20);
+        thread::sleep(Duration::from_millis(100));
+        connection.write_all(head).unwrap();
+        thread::sleep(Duration::from_secs(1));
+        connection.write_all(body).unwrap();
+        thread::sleep(Duration::from_secs(1));
+        None
+    });
+    let said = run(&mut client(port, ""));
+    let (first_byte, end) = (said.seconds("to the first byte"), said.seconds("to the end"));
+    assert!((0.1..1.0).contains(&first_byte) && (2.0..10.0).contains(&end), "{}", said.output);
 }
 
 #[test]
@@ -299,6 +392,20 @@ fn an_answer_may_come_in_pieces() {
         (said.code, said.output.as_str()),
         (Some(0), "HTTP/1.1 200 OK\nContent-Type: text/plain\n\nHello, World!\n")
     );
+}
+
+#[test]
+fn a_long_answer_is_shown_up_to_64_kb() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\n\r\n";
+    let (port, _requests) = serve(|mut connection| {
+        connection.write_all(HEAD.as_bytes()).unwrap();
+        connection.write_all(&[b'x'; 200_000]).unwrap();
+        None
+    });
+    let said = run(&mut client(port, "--show"));
+    let body = "x".repeat(64 * 1024 - HEAD.len());
+    assert!(said.output == format!("HTTP/1.1 200 OK\n\n{body}\n"), "{} bytes", said.output.len());
+    assert_eq!(said.code, Some(0));
 }
 
 #[test]
@@ -324,11 +431,13 @@ fn a_single_answer_is_shown_before_its_end() {
 #[test]
 fn nobody_listening_is_said_in_one_line() {
     let (_bound, port) = refusing();
-    for arguments in ["", "--max-clients 3 --max-conns 2", "--show"] {
-        let said = run(&mut client(port, arguments));
-        let start = format!("client: nobody is listening on 127.0.0.1:{port}; start a server in another terminal: ");
-        assert!(said.errors.starts_with(&start) && said.errors.lines().count() == 1, "{}", said.errors);
-        assert_eq!((said.code, said.output.as_str()), (Some(1), ""));
+    let expected = format!(
+        "client: nobody is listening on 127.0.0.1:{port}; start a server in another terminal: \
+         cargo run -p part3 --bin webserver3g -- --port {port}\n"
+    );
+    for arguments in ["", "--max-clients 3 --max-conns 2", "--show", "--max-clients 2 --max-conns 3000"] {
+        let said = run(limit(&mut client(port, arguments), Limit::Descriptors, 256));
+        assert_eq!((said.code, said.output.as_str(), said.errors.as_str()), (Some(1), "", expected.as_str()));
     }
 }
 
@@ -394,6 +503,39 @@ fn the_clients_own_descriptor_limit_is_named() {
 }
 
 #[test]
+fn a_descriptor_limit_that_leaves_no_room_for_pipes_is_named() {
+    let said = run(limit(&mut client(1, ""), Limit::Descriptors, 6));
+    assert!(said.errors.starts_with("client: pipe: EMFILE: "), "{}", said.errors);
+    assert!(said.errors.ends_with(" (raise this shell's limit: ulimit -n)\n"), "{}", said.errors);
+    assert_eq!((said.code, said.output.as_str(), said.errors.lines().count()), (Some(1), "", 1));
+}
+
+#[test]
+fn the_clients_own_process_limit_is_named() {
+    let (port, _requests) = serve(send(ANSWER));
+    // Root has no such limit. Another user must be able to get at the program, wherever the target folder is.
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    let copy = folder.path().join("client");
+    // By a process of its own: a file can't be run that is open for writing, and what this process has open, a child
+    // of another test would have for a moment too.
+    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_client")).arg(&copy).status().unwrap().success());
+    for path in [folder.path(), copy.as_path()] {
+        set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = Command::new(copy);
+    command.args(["--max-clients", "5", "--max-conns", "2", "--port", &port.to_string()]);
+    if geteuid().is_root() {
+        command.uid(100_007 + process::id() * 8); // nobody's, and none of part3's tests
+    }
+    let said = run(limit(&mut command, Limit::Processes, 3));
+    said.has(&["not started (fork: EAGAIN) ", "fork is this client's limit, not the server's: "]);
+    // Another user has two clients beside the parent. Somebody who has other processes too gets fewer.
+    let (started, refused) = (said.count("answered and closed"), said.count("not started (fork: EAGAIN)"));
+    assert!(started + refused == 10 && refused >= 6, "{}", said.output);
+    assert_eq!(said.code, Some(1));
+}
+
+#[test]
 fn a_soft_descriptor_limit_is_raised() {
     let (port, _requests) = serve(send(ANSWER));
     let client = client(port, "--max-conns 50");
@@ -429,15 +571,40 @@ fn a_parent_that_is_ended_leaves_no_client_behind() {
 }
 
 #[test]
-fn the_connections_of_a_killed_client_are_lost_and_hang_nobody() {
-    let (mut client, output) = waiting("5");
+fn the_connections_of_a_killed_or_stopped_client_are_lost_and_hang_nobody() {
+    let (mut client, output) = waiting("3");
     let parent = client.0.id();
-    let child = client.alive().into_iter().find(|&id| id != parent).unwrap();
-    kill(pid(child), Signal::SIGKILL).unwrap();
+    let children = client.alive().into_iter().filter(|&id| id != parent);
+    for (child, signal) in children.zip([Signal::SIGKILL, Signal::SIGSTOP]) {
+        kill(pid(child), signal).unwrap();
+    }
     let status = client.end();
     let said = Said { code: status.code(), output: text(output), errors: String::new() };
-    said.has(&["opened 4 of 6", "timed out without a byte 4", "lost: the client process ended early 2", "Lost: "]);
-    assert_eq!(said.code, Some(1));
+    said.has(&["opened 2 of 6", "timed out without a byte 2", "lost: the client process ended early 4", "Lost: "]);
+    assert_eq!((said.code, client.alive()), (Some(1), vec![]));
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on() {
+    let (listener, port) = listener();
+    let output = tempfile::tempfile().unwrap();
+    let mut client = Running::start(client(port, "--timeout 2").stdout(output.try_clone().unwrap()));
+    let (mut connection, _) = listener.accept().unwrap();
+    read_request(&mut connection);
+    killpg(pid(client.0.id()), Signal::SIGSTOP).unwrap();
+    thread::sleep(Duration::from_millis(500));
+    connection.write_all(ANSWER).unwrap();
+    drop(connection);
+    // Longer than the time limit, and than the parent waits beyond it.
+    thread::sleep(Duration::from_millis(5000));
+    // The parent may be the first that goes on.
+    kill(pid(client.0.id()), Signal::SIGCONT).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    killpg(pid(client.0.id()), Signal::SIGCONT).unwrap();
+    let status = client.end();
+    let said = Said { code: status.code(), output: text(output), errors: String::new() };
+    said.has(&["opened 1 of 1", "answered and closed 1"]);
+    assert_eq!(said.code, Some(0));
 }
 
 /// What a terminal gets to see of a client's standard output (`errors` false) or standard error (true).
