@@ -209,7 +209,7 @@ fn other_stages_die_of_eagain() {
     for stage in ["webserver3c", "webserver3e", "webserver3f"] {
         let for_anyone = ForAnyone::new(stage);
         let mut command = for_anyone.command(stage);
-        command.args(["--port", "0", "--timeout", "600"]);
+        command.args(["--port", "0", "--timeout", "600"]).args(sleep(stage, "0"));
         let mut server = Server::start(limit(&mut command, Limit::Processes, 8)).unwrap();
         // Silent clients, so that no child ends before there is one too many. The last may find the server gone.
         let silent: Vec<_> = (0..8).map(|_| Probe::connect(server.port())).collect();
