@@ -1,5 +1,5 @@
 //! The other side of every server in this workspace: what opens connections to one, and what shows what they do to it.
-//! It works with any server, and knows none.
+//! It works with any server, and only its advice names those of this workspace.
 //!
 //! - [`binary`]: the programs of this workspace, for tests of packages that don't own them
 //! - [`server`]: a server that is started here, to be looked at

@@ -1,8 +1,9 @@
 //! A server that is started here, to be looked at: its port, its output, what the kernel knows of it, and its end.
 
 use std::io::{self, Read};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -221,8 +222,15 @@ pub fn start_afresh(command: &mut Command) {
     unsafe { command.pre_exec(forget) };
 }
 
+/// A port of 127.0.0.1 that is free, to come back to: below those that the kernel gives to clients, so that none of them
+/// takes it meanwhile.
+pub fn port_to_come_back_to() -> Option<u16> {
+    let first = 20_000 + (process::id() % 5_000) as u16;
+    (first..30_000).find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+}
+
 /// The number behind the first `port` of what a server said.
-fn port_in(output: &str) -> Option<u16> {
+pub fn port_in(output: &str) -> Option<u16> {
     let (line, _) = output.split_once("port ")?.1.split_once(|next: char| !next.is_ascii_digit())?;
     line.parse().ok()
 }

@@ -54,7 +54,7 @@ impl<'a> Target<'a> {
 
     /// The request that every connection sends.
     pub fn request(self) -> String {
-        let agent = concat!("lsbaws-client/", env!("CARGO_PKG_VERSION"));
+        let agent = concat!("client/", env!("CARGO_PKG_VERSION"));
         format!("GET /hello HTTP/1.1\r\nHost: {self}\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n")
     }
 }

@@ -345,7 +345,7 @@ impl Connection {
 }
 
 /// connect(2) would wait; on a socket that does not block it says EINPROGRESS and goes on by itself. A SYN that finds
-/// the server's queue full is sent again by the kernel, after 1, 3, 7 s and so on.
+/// the server's queue full is sent again by the kernel, after a second and then again and again.
 fn start_connecting(address: SocketAddr) -> Result<OwnedFd, (&'static str, Errno)> {
     let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
     let socket = socket(family, SockType::Stream, SockFlag::empty(), None).map_err(|errno| ("socket", errno))?;

@@ -91,6 +91,24 @@ fn the_last_words_of_a_stage_point_to_a_heading() {
     }
 }
 
+#[test]
+fn the_checks_use_the_commands_of_the_readme() {
+    let checks = fs::read_to_string(root().join(".ci/run")).unwrap();
+    assert!(readme().contains("\n$ cargo test --workspace "));
+    assert!(checks.contains("\nSKIP_NOTHING=1 cargo test --workspace\n"), "{checks}");
+}
+
+#[test]
+fn no_recipe_takes_from_cargo_what_it_needs_itself() {
+    let readme = readme();
+    let recipes: Vec<_> = readme.lines().filter(|line| line.starts_with("1$ (ulimit ")).collect();
+    assert_eq!(recipes.len(), 3, "{recipes:?}");
+    for recipe in recipes {
+        let is_tight = recipe.contains("ulimit -u") || recipe.contains("ulimit -n 4;");
+        assert_eq!(recipe.contains("cargo run"), !is_tight, "{recipe}");
+    }
+}
+
 /// The one place where cargo itself runs a server, as the reader has it do.
 #[test]
 fn the_first_command_serves_and_the_client_is_content() {

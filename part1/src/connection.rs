@@ -1,4 +1,4 @@
-//! An accepted connection: reading within a time limit, and writing all of an answer.
+//! An accepted connection: reading within a time limit, and writing all there is to write.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -52,13 +52,14 @@ pub fn read_within(limit: &mut TimeLimit, connection: &OwnedFd, buffer: &mut [u8
     }
 }
 
-/// Writes all of `bytes`, in as many calls of write(2) as it takes: each may accept only a part.
+/// Writes all of `bytes`, an answer or a line for the terminal, in as many calls of write(2) as it takes: each may
+/// accept only a part.
 ///
 /// # Errors
 /// Those of write(2), never EINTR: EPIPE or ECONNRESET when the client has gone (Rust programs ignore SIGPIPE).
-pub fn write_all(connection: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
+pub fn write_all(descriptor: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
-        match write(&connection, bytes) {
+        match write(&descriptor, bytes) {
             Ok(written) => bytes = &bytes[written..],
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),

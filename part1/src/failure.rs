@@ -5,7 +5,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-/// Why a server could not start, or had to stop.
+/// Why a server could not start, could not answer a client, or had to stop.
 #[derive(Debug)]
 pub enum Failure {
     /// The name of a host has no address (getaddrinfo(3)).

@@ -21,6 +21,7 @@ pub struct Options {
     pub port: u16,
 
     /// How many connections may wait to be accepted
+    // The default is each server's own: `command` puts it here.
     #[arg(long, value_name = "N", default_value = "5", value_parser = backlog, allow_negative_numbers = true)]
     pub backlog: u32,
 

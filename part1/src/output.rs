@@ -1,8 +1,8 @@
 //! Whole lines on standard output and standard error.
 //!
 //! Several processes share the terminal as soon as a server forks, and their lines would mix if one line took several
-//! write(2)s, as `println!` and `eprintln!` may. So a line is built first and written at once (which keeps up to PIPE_BUF
-//! bytes together even in a pipe, pipe(7)). And where `println!` panics when nobody reads any more, as in
+//! write(2)s, as `println!` and `eprintln!` may. So a line is built first and written at once (which keeps up to
+//! PIPE_BUF bytes together even in a pipe, pipe(7)). And where `println!` panics when nobody reads any more, as in
 //! `webserver3g | head -1`, these go on: a client must not lose its answer because of it.
 
 use std::fmt::{self, Display, Write};

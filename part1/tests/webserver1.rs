@@ -1,13 +1,13 @@
 //! webserver1 does what it teaches: a socket, bind, listen, accept; a request is text, and so is a response.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{self, Command, Output};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use client::misbehaviour;
 use client::probe::{self, Probe};
-use client::server::{PATIENCE, Server};
+use client::server::{PATIENCE, Server, port_to_come_back_to};
 use client::wait;
 use nix::sys::signal::Signal;
 
@@ -102,9 +102,7 @@ fn ctrl_z_and_fg_do_no_harm() {
 
 #[test]
 fn a_port_is_free_again_as_soon_as_its_server_has_stopped() {
-    // Below the ports that the kernel gives to clients, so that none of them can take it in between.
-    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    let port = (20_000..30_000).skip(process::id() as usize % 5_000).find(is_free).unwrap().to_string();
+    let port = port_to_come_back_to().unwrap().to_string();
     for _ in 0..2 {
         let server = Server::start(Command::new(PROGRAM).args(["--port", &port])).unwrap();
         assert_answers(&server); // leaves a connection in TIME_WAIT behind

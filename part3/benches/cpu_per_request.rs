@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use client::server::PATIENCE;
+use client::server::{PATIENCE, port_in};
 use client::{probe, processes, wait};
 use nix::errno::Errno;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -163,10 +163,6 @@ fn request_all(port: u16, options: &Options) -> io::Result<()> {
         let clients: Vec<_> = (0..options.clients).map(|_| scope.spawn(client)).collect();
         clients.into_iter().try_for_each(|client| client.join().unwrap_or_else(|_| Err(io::Error::other("panicked"))))
     })
-}
-
-fn port_in(log: &str) -> Option<u16> {
-    log.lines().next()?.strip_prefix("Serving HTTP on port ")?.strip_suffix(" ...")?.parse().ok()
 }
 
 /// The median, and in parentheses the least and the most.

@@ -10,7 +10,7 @@ use part1::{Failure, report};
 ///
 /// What fork returns twice must not also carry on twice: by `continue`, a child would go on to accept connections
 /// beside its parent; by `?` or a panic, it would end as its parent does, clean-up included. So this function returns
-/// to nobody. It ends by _exit(2), because exit(3) does clean-up too, such as writing again what the parent had buffered.
+/// to nobody. It ends by _exit(2), because exit(3) does clean-up too, such as writing what the parent had buffered.
 ///
 /// The exit code is 0, or 1 when the client got no answer, or 101 after a panic (as everywhere in Rust).
 pub fn child(work: impl FnOnce() -> Result<(), Failure>) -> ! {

@@ -2,10 +2,9 @@
 
 mod common;
 
-use std::net::{Ipv4Addr, TcpListener};
-use std::process::{self, Command, Output};
+use std::process::{Command, Output};
 
-use client::server::Server;
+use client::server::{Server, port_to_come_back_to};
 use common::{STAGES, assert_answers, binary, sleep, start};
 
 /// Runs a stage that is expected to end at once.
@@ -96,9 +95,7 @@ fn a_backlog_beyond_the_systems_limit_is_no_error() {
 
 #[test]
 fn a_port_is_free_again_as_soon_as_its_server_has_stopped() {
-    // Below the ports that the kernel gives to clients, so that none of them can take it in between.
-    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    let port = (20_000..30_000).skip(process::id() as usize % 5_000).find(is_free).unwrap().to_string();
+    let port = port_to_come_back_to().unwrap().to_string();
     for _ in 0..2 {
         let server = Server::start(Command::new(binary("webserver3a")).args(["--port", &port])).unwrap();
         assert_answers(&server); // leaves a connection in TIME_WAIT behind

@@ -33,7 +33,7 @@ fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
     // A socket is what a process talks to the network through, known to it by a small number: its descriptor. This one
     // is a stream: bytes arrive in order, and that is TCP.
     let listener = socket(family, SockType::Stream, SockFlag::empty(), None).map_err(Failure::of("socket"))?;
-    // A server just stopped leaves its port busy for a minute; this lets the next one have it at once.
+    // A server that was just stopped may leave its port busy for a minute; this lets the next one have it at once.
     setsockopt(&listener, sockopt::ReuseAddr, &true).map_err(Failure::of("setsockopt"))?;
     bind(listener.as_raw_fd(), &SockaddrStorage::from(address)).map_err(Failure::on("bind", address))?;
     // From here on the kernel accepts connections for us, and keeps about `backlog` of them until we ask.

@@ -2,7 +2,7 @@
 //!
 //! Wrong on purpose: the parent keeps its copy of every connection, and leaves every ended child a zombie.
 //! Run: `cargo run -p part3 --bin webserver3d`, and in a second terminal `curl http://localhost:8888/hello`
-//! See: curl prints the answer and hangs, for the connection has no end; `ps -A | grep webserver3d` shows a zombie.
+//! See: curl has its answer and hangs; the count of kept connections grows; `ps -A | grep webserver3d` shows a zombie.
 //! See: after `ulimit -n 256`, accept fails with EMFILE under `cargo run -p client -- --max-clients 300`.
 
 use std::convert::Infallible;
