@@ -97,9 +97,8 @@ impl Summary<'_> {
         let mut text = format!("{HEADING}{clients} x {connections} -> {}{HEADING:#}\n\n", self.target);
         counts(tally, &mut text);
         times(tally, &mut text);
-        for (at, note) in self.notes(tally).iter().enumerate() {
-            let gap = if at == 0 { "\n" } else { "" };
-            let _ = writeln!(text, "{gap}{note}");
+        for note in self.notes(tally) {
+            let _ = writeln!(text, "\n{}", wrapped(&note));
         }
         text
     }
@@ -225,6 +224,25 @@ fn duration(time: Option<Duration>) -> String {
     format!("{number:.decimals$} {unit}")
 }
 
+/// `text` in lines that fit into a narrow terminal.
+fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 78;
+    let mut lines = String::new();
+    let mut room = WIDTH;
+    for word in text.split(' ') {
+        let needed = word.len() + 1;
+        if needed > room {
+            lines.push('\n');
+            room = WIDTH;
+        } else if !lines.is_empty() {
+            lines.push(' ');
+        }
+        lines.push_str(word);
+        room = room.saturating_sub(needed);
+    }
+    lines
+}
+
 /// `1 client`, `2 clients`.
 fn counted(count: u32, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
@@ -301,8 +319,17 @@ mod tests {
             "28,000 ports on Linux, 16,000 on macOS",
             "\nLost: ",
         ] {
-            assert!(text.contains(row), "{row:?} is not in\n{text}");
+            let unwrapped = text.replace('\n', " ");
+            assert!(text.contains(row) || unwrapped.contains(row), "{row:?} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_note_is_broken_between_words() {
+        assert_eq!(wrapped("short"), "short");
+        let long = wrapped(&"twelve bytes ".repeat(20));
+        assert_eq!(long.lines().next().map(str::len), Some(77));
+        assert!(long.lines().all(|line| line.len() <= 78 && !line.starts_with(' ')), "{long}");
     }
 
     #[test]
