@@ -1,22 +1,28 @@
-//! webserver1 as a reader meets it: with curl, and by hand with nc.
+//! webserver1 as a reader meets it: with curl, with a browser, and by hand with nc.
 //!
 //! A test is skipped, and counted as ignored, where something that it needs is missing (`client::tools`).
 
 use std::io::{Read, Write};
 use std::net::Ipv6Addr;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use client::probe::{self, Probe};
-use client::server::Server;
+use client::server::{Server, pid};
 use client::tools::Need::{Ipv6, Program};
 use client::tools::trial;
+use client::wait;
 use libtest_mimic::Arguments;
+use nix::sys::signal::{Signal, killpg};
+use tempfile::TempDir;
 
 const RESPONSE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nHello, World!\n";
 
 fn main() {
     let trials = vec![
         trial("curl_shows_hello_world", &[Program("curl")], curl_shows_hello_world),
+        trial("a_browser_shows_hello_world", &[Program("chromium")], a_browser_shows_hello_world),
         trial("one_line_typed_into_nc_is_answered", &[Program("nc")], one_line_typed_into_nc_is_answered),
         trial("it_answers_on_ipv6", &[Ipv6], it_answers_on_ipv6),
     ];
@@ -35,6 +41,27 @@ fn curl_shows_hello_world() {
         assert!(output.status.success(), "{output:?}");
         assert_eq!(String::from_utf8(output.stdout).unwrap(), RESPONSE);
     }
+}
+
+fn a_browser_shows_hello_world() {
+    let server = start(&[]);
+    let profile = TempDir::new().unwrap();
+    let mut browser = Command::new("chromium");
+    // It shows the page to nobody and prints what it would show; it needs no sandbox, and root can't have one.
+    browser.args(["--headless", "--dump-dom", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
+    browser.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
+    browser.arg(format!("--user-data-dir={}", profile.path().display()));
+    browser.arg(format!("http://localhost:{}/hello", server.port()));
+    browser.stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+    let mut browser = browser.spawn().unwrap();
+
+    let ended = wait::until(Duration::from_secs(120), || browser.try_wait().unwrap());
+    // None of its processes may outlive the test, nor write to the profile any more.
+    let _ = killpg(pid(browser.id()), Signal::SIGKILL);
+    let _ = browser.wait();
+    let mut shown = String::new();
+    browser.stdout.take().unwrap().read_to_string(&mut shown).unwrap();
+    assert!(ended.is_some_and(|status| status.success()) && shown.contains("Hello, World!\n"), "{ended:?}: {shown}");
 }
 
 fn one_line_typed_into_nc_is_answered() {
