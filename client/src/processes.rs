@@ -18,15 +18,9 @@ pub struct Children {
 /// # Errors
 /// The tables can't be read.
 pub fn children(pid: u32) -> io::Result<Children> {
-    let mut children = Children { alive: 0, zombies: 0 };
-    for process in all()?.iter().filter(|process| process.parent == pid) {
-        if process.state == 'Z' {
-            children.zombies += 1;
-        } else {
-            children.alive += 1;
-        }
-    }
-    Ok(children)
+    let (zombies, alive): (Vec<_>, Vec<_>) =
+        all()?.into_iter().filter(|process| process.parent == pid).partition(Process::is_zombie);
+    Ok(Children { alive: alive.len(), zombies: zombies.len() })
 }
 
 /// The ids of those children of process `pid` that are alive.
@@ -34,8 +28,7 @@ pub fn children(pid: u32) -> io::Result<Children> {
 /// # Errors
 /// The tables can't be read.
 pub fn alive_children(pid: u32) -> io::Result<Vec<u32>> {
-    let alive = |process: &&Process| process.parent == pid && process.state != 'Z';
-    Ok(all()?.iter().filter(alive).map(|process| process.id).collect())
+    Ok(alive(|process| process.parent == pid)?.iter().map(|process| process.id).collect())
 }
 
 /// The ids of the processes of group `group` that are alive.
@@ -43,8 +36,7 @@ pub fn alive_children(pid: u32) -> io::Result<Vec<u32>> {
 /// # Errors
 /// The tables can't be read.
 pub fn alive_in_group(group: u32) -> io::Result<Vec<u32>> {
-    let alive = |process: &&Process| process.group == group && process.state != 'Z';
-    Ok(all()?.iter().filter(alive).map(|process| process.id).collect())
+    Ok(alive(|process| process.group == group)?.iter().map(|process| process.id).collect())
 }
 
 /// Whether every living process of group `group` is stopped.
@@ -52,8 +44,12 @@ pub fn alive_in_group(group: u32) -> io::Result<Vec<u32>> {
 /// # Errors
 /// The tables can't be read.
 pub fn group_is_stopped(group: u32) -> io::Result<bool> {
-    let mut states = all()?.into_iter().filter(|process| process.group == group).map(|process| process.state);
-    Ok(states.all(|state| matches!(state, 'T' | 'Z')))
+    Ok(alive(|process| process.group == group)?.iter().all(|process| process.state == 'T'))
+}
+
+/// Those of the wanted processes that are alive.
+fn alive(wanted: impl Fn(&Process) -> bool) -> io::Result<Vec<Process>> {
+    Ok(all()?.into_iter().filter(|process| wanted(process) && !process.is_zombie()).collect())
 }
 
 /// What is looked at of a process.
@@ -64,6 +60,12 @@ struct Process {
     group: u32,
     /// `R`, `S`, `Z` and so on, as in `ps`.
     state: char,
+}
+
+impl Process {
+    fn is_zombie(&self) -> bool {
+        self.state == 'Z'
+    }
 }
 
 /// Counts the open descriptors of process `pid`.

@@ -1,7 +1,7 @@
 //! A server that is started here, to be looked at: its port, its output, what the kernel knows of it, and its end.
 
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -106,6 +106,22 @@ impl Server {
             before = now;
             same
         })
+    }
+
+    /// How many of up to `most` connections are opened while it is busy with one before them that says nothing. It must
+    /// be an iterative server: those wait in the queue that listen(2) was told the length of.
+    ///
+    /// # Errors
+    /// The first connection is not opened, or not accepted within [`PATIENCE`].
+    pub fn connections_that_may_wait(&self, most: usize) -> io::Result<usize> {
+        let at_rest = self.descriptors()?;
+        let address = (Ipv4Addr::LOCALHOST, self.port).into();
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(500));
+        let _served = connect()?;
+        let accepted = || (self.descriptors().ok()? == at_rest + 1).then_some(());
+        wait::until(PATIENCE, accepted).ok_or(io::ErrorKind::TimedOut)?;
+        let waiting: Vec<_> = (0..most).map_while(|_| connect().ok()).collect();
+        Ok(waiting.len())
     }
 
     /// How it ended, if it has.

@@ -56,7 +56,10 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
     tally.close();
 
     if tally.is_all(Outcome::Failed { call: "connect", errno: Errno::ECONNREFUSED }) {
-        return Err(Failure::NobodyListening { target: target.to_string(), start: target.start_of_a_server() });
+        return Err(Failure::NobodyListening {
+            target: target.to_string(),
+            start: target.start_of_a_server(&plan.addresses),
+        });
     }
     let answered = tally.is_all(Outcome::Answered);
     if !(options.show && planned == 1 && answered) {

@@ -36,8 +36,9 @@ impl<'a> Target<'a> {
     }
 
     /// The command that starts a server here; `None` if it is not here, or at a port that takes a privilege.
-    pub fn start_of_a_server(self) -> Option<String> {
-        let is_here = self.resolve().is_ok_and(|addresses| addresses.iter().all(|address| address.ip().is_loopback()));
+    /// `addresses` are what [`Target::resolve`] found.
+    pub fn start_of_a_server(self, addresses: &[SocketAddr]) -> Option<String> {
+        let is_here = addresses.iter().all(|address| address.ip().is_loopback());
         if !is_here || self.port < 1024 {
             return None;
         }
@@ -88,6 +89,11 @@ mod tests {
         assert!(Target { host: "::1", port: 80 }.request().contains("\r\nHost: [::1]:80\r\n"));
     }
 
+    fn start_of_a_server(host: &str, port: u16) -> Option<String> {
+        let target = Target { host, port };
+        target.start_of_a_server(&target.resolve().unwrap())
+    }
+
     #[test]
     fn a_server_is_started_with_options_where_the_defaults_differ() {
         for (host, port, options) in [
@@ -95,15 +101,15 @@ mod tests {
             ("localhost", 9000, " -- --port 9000"),
             ("127.0.0.2", 8888, " -- --host 127.0.0.2"),
         ] {
-            let start = Target { host, port }.start_of_a_server();
+            let start = start_of_a_server(host, port);
             assert_eq!(start.as_deref(), Some(format!("cargo run -p part3 --bin webserver3g{options}").as_str()));
         }
     }
 
     #[test]
     fn no_server_is_started_elsewhere_or_where_it_takes_a_privilege() {
-        assert_eq!(Target { host: "192.0.2.1", port: 8888 }.start_of_a_server(), None);
-        assert_eq!(Target { host: "127.0.0.1", port: 80 }.start_of_a_server(), None);
+        assert_eq!(start_of_a_server("192.0.2.1", 8888), None);
+        assert_eq!(start_of_a_server("127.0.0.1", 80), None);
     }
 
     #[test]

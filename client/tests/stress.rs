@@ -11,12 +11,12 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::server::{Limit, PATIENCE, limit, start_afresh};
+use client::server::{Limit, PATIENCE, limit, pid, start_afresh};
 use client::{processes, wait};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrStorage};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::geteuid;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nHello, World!\n";
 
@@ -122,10 +122,6 @@ impl Drop for Running {
         let _ = killpg(pid(self.0.id()), Signal::SIGKILL);
         let _ = self.0.wait();
     }
-}
-
-fn pid(id: u32) -> Pid {
-    Pid::from_raw(id.cast_signed())
 }
 
 /// What a client said, and how it ended.

@@ -13,14 +13,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use client::server::{PATIENCE, port_in};
+use client::server::{PATIENCE, pid, port_in};
 use client::{probe, processes, wait};
 use nix::errno::Errno;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::time::TimeValLike;
 use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
 
 /// Measures the CPU time that a request costs: an iterative stage, one that forks, and one that also reaps.
 #[derive(Parser)]
@@ -132,7 +131,7 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGTERM);
+        let _ = kill(pid(self.0.id()), Signal::SIGTERM);
     }
 }
 
