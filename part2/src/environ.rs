@@ -1,0 +1,169 @@
+//! The environ: what an application is told about a request (PEP 3333, "environ Variables").
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use crate::Input;
+use crate::head::Head;
+use crate::target::Target;
+
+/// The variables of a request, by the names that CGI gave them (RFC 3875, section 4.1), and the `wsgi.` ones, which are
+/// fields here.
+#[derive(Debug)]
+pub struct Environ {
+    /// Names and values, one behind the other: one piece of memory for all of them.
+    text: Vec<u8>,
+    variables: Vec<(Range<usize>, Range<usize>)>,
+    /// `wsgi.input`: the body of the request.
+    pub input: Input,
+    /// `wsgi.errors`: where the application may say what went wrong.
+    pub errors: Errors,
+    /// `wsgi.multithread`: whether another thread of this process may call the application at the same time.
+    pub multithread: bool,
+    /// `wsgi.multiprocess`: whether another process may call an equal application at the same time.
+    pub multiprocess: bool,
+    /// `wsgi.run_once`: whether this process calls the application just this once.
+    pub run_once: bool,
+}
+
+/// What is the same for all requests of a server.
+#[derive(Debug, Clone)]
+pub struct ServerFacts {
+    /// SERVER_NAME: the host that it listens on.
+    pub name: String,
+    /// SERVER_PORT: the port that it listens on.
+    pub port: u16,
+    /// Whether each request has a process of its own, so that several may be at work at once.
+    pub process_per_request: bool,
+}
+
+/// SERVER_SOFTWARE, and the Server field of responses (RFC 9110, section 10.2.4).
+pub const SOFTWARE: &str = concat!("WSGIServer/", env!("CARGO_PKG_VERSION"));
+
+impl Environ {
+    /// The environ of a request.
+    pub(crate) fn new(
+        server: &ServerFacts,
+        peer: Option<SocketAddr>,
+        head: &Head,
+        target: &Target,
+        content_length: Option<u64>,
+        input: Input,
+    ) -> Environ {
+        let mut environ = Environ {
+            text: Vec::with_capacity(1024),
+            variables: Vec::with_capacity(32),
+            input,
+            errors: Errors,
+            multithread: false,
+            multiprocess: server.process_per_request,
+            run_once: server.process_per_request,
+        };
+        let (path, query, host) = match target {
+            Target::Resource { path, query, host } => (&path[..], *query, *host),
+            Target::Server => (&[][..], "", head.values("host").next()),
+        };
+        environ.set("REQUEST_METHOD", head.method.as_bytes());
+        environ.set("SCRIPT_NAME", b"");
+        environ.set("PATH_INFO", path);
+        environ.set("QUERY_STRING", query.as_bytes());
+        environ.set("REQUEST_URI", head.target.as_bytes());
+        environ.set("SERVER_PROTOCOL", head.version.as_str().as_bytes());
+        environ.set("SERVER_NAME", server.name.as_bytes());
+        environ.set("SERVER_PORT", server.port.to_string().as_bytes());
+        environ.set("SERVER_SOFTWARE", SOFTWARE.as_bytes());
+        environ.set("GATEWAY_INTERFACE", b"CGI/1.1");
+        if let Some(peer) = peer {
+            environ.set("REMOTE_ADDR", peer.ip().to_canonical().to_string().as_bytes());
+            environ.set("REMOTE_PORT", peer.port().to_string().as_bytes());
+        }
+        if let Some(host) = host {
+            environ.set("HTTP_HOST", host);
+        }
+        for (name, value) in &head.fields {
+            environ.add_field(name, value);
+        }
+        if let Some(length) = content_length {
+            environ.set("CONTENT_LENGTH", length.to_string().as_bytes());
+        }
+        environ
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.variables().find(|(other, _)| *other == name).map(|(_, value)| value)
+    }
+
+    /// The value of a variable as text: empty if it is not there, with U+FFFD for what is not UTF-8.
+    pub fn text(&self, name: &str) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.get(name).unwrap_or_default())
+    }
+
+    /// All variables, names and values.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.variables.iter().map(|(name, value)| {
+            // Names are made here, from tokens of ASCII.
+            (str::from_utf8(&self.text[name.clone()]).unwrap_or_default(), &self.text[value.clone()])
+        })
+    }
+
+    /// Sets a variable, which is not there yet.
+    pub(crate) fn set(&mut self, name: &str, value: &[u8]) {
+        let name = self.append(name.bytes());
+        let value = self.append(value.iter().copied());
+        self.variables.push((name, value));
+    }
+
+    fn append(&mut self, bytes: impl IntoIterator<Item = u8>) -> Range<usize> {
+        let begin = self.text.len();
+        self.text.extend(bytes);
+        begin..self.text.len()
+    }
+
+    /// Adds a header field: `User-Agent` becomes HTTP_USER_AGENT (RFC 3875, section 4.1.18).
+    fn add_field(&mut self, name: &str, value: &[u8]) {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        // `Content_Length` would become what `Content-Length` becomes, and an application could not tell them apart, nor
+        // whether a proxy has looked at it. `Proxy` would become HTTP_PROXY, which programs take for their own setting.
+        // The others have been taken care of: the body is decoded, its length counted, the host known.
+        if name.contains('_') || is("Proxy") || is("Transfer-Encoding") || is("Content-Length") || is("Host") {
+            return;
+        }
+        let prefix = if is("Content-Type") { "" } else { "HTTP_" };
+        let variable = self.append(prefix.bytes().chain(name.bytes().map(|byte| match byte {
+            b'-' => b'_',
+            byte => byte.to_ascii_uppercase(),
+        })));
+        let known =
+            self.variables.iter().position(|(other, _)| self.text[other.clone()] == self.text[variable.clone()]);
+        match known {
+            None => {
+                let value = self.append(value.iter().copied());
+                self.variables.push((variable, value));
+            }
+            // Fields of one name are one list (RFC 9110, section 5.3); only Cookie is joined otherwise (RFC 9113, 8.2.3).
+            Some(known) => {
+                let separator: &[u8] = if is("Cookie") { b"; " } else { b", " };
+                let joined = [&self.text[self.variables[known].1.clone()], separator, value].concat();
+                self.variables[known].1 = self.append(joined);
+            }
+        }
+    }
+}
+
+/// `wsgi.errors`: standard error. Each write is one write(2), so that lines of several processes do not mix.
+#[derive(Debug, Clone, Copy)]
+pub struct Errors;
+
+impl Write for Errors {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        part1::write_all(io::stderr(), bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

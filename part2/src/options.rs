@@ -1,0 +1,79 @@
+//! The command line of a server that runs an application.
+
+use std::convert::Infallible;
+use std::process::{self, ExitCode};
+
+use clap::{Args, FromArgMatches};
+use part1::options::{Stage, command, parse};
+use part1::{Failure, print, report};
+
+use crate::server::DEFAULT_MAX_BODY;
+use crate::{WsgiServer, apps};
+
+/// What a server with an application takes beside [`part1::Options`].
+#[derive(Debug, clap::Args)]
+struct ApplicationOptions {
+    /// The application to run
+    #[arg(value_name = "MODULE:CALLABLE")]
+    application: Option<String>,
+
+    /// The most bytes that the body of a request may have; may end in K, M or G
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_BODY, value_parser = bytes, allow_negative_numbers = true)]
+    max_body: u64,
+
+    /// Do not print requests and responses
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// What differs from server to server.
+#[derive(Debug, Clone, Copy)]
+pub struct Defaults {
+    /// How many connections may wait to be accepted, unless `--backlog` says otherwise.
+    pub backlog: u32,
+    /// Whether each request is handled in a process of its own.
+    pub process_per_request: bool,
+}
+
+/// The life of a server: reads its options, loads the application, serves, and says why it could not go on.
+pub fn run(
+    stage: Stage,
+    defaults: Defaults,
+    serve_forever: fn(WsgiServer<'static>) -> Result<Infallible, Failure>,
+) -> ExitCode {
+    let command = ApplicationOptions::augment_args(command(stage, defaults.backlog));
+    let matches = parse(command);
+    let options = ApplicationOptions::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let server_options = part1::Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+
+    let Some(name) = &options.application else {
+        report(format_args!("Provide a WSGI application object as module:callable\n\n{}", apps::list().trim_end()));
+        process::exit(2)
+    };
+    let application = apps::find(name).unwrap_or_else(|error| {
+        report(error);
+        process::exit(2)
+    });
+    let server = WsgiServer::new(&server_options, application).map(|mut server| {
+        server.gateway.max_body = options.max_body;
+        server.gateway.is_quiet = options.quiet;
+        server.gateway.set_process_per_request(defaults.process_per_request);
+        print(format_args!("WSGIServer: Serving HTTP on port {} ...", server.gateway.port()));
+        server
+    });
+    let Err(failure) = server.and_then(serve_forever);
+    report(failure);
+    ExitCode::FAILURE
+}
+
+/// Reads a number of bytes: `1000`, `64K`, `10M`, `2G`.
+fn bytes(text: &str) -> Result<u64, &'static str> {
+    let (digits, shift) = match text.split_at_checked(text.len().saturating_sub(1)) {
+        Some((digits, "K" | "k")) => (digits, 10),
+        Some((digits, "M" | "m")) => (digits, 20),
+        Some((digits, "G" | "g")) => (digits, 30),
+        _ => (text, 0),
+    };
+    let number = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse::<u64>().ok() } else { None };
+    number.and_then(|number| number.checked_mul(1 << shift)).ok_or("not a number of bytes such as 1000, 64K or 10M")
+}

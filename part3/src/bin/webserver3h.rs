@@ -1,0 +1,61 @@
+//! webserver3h: webserver2 with the loop of webserver3g
+//!
+//! New: the child runs an application, and the parent serves many clients at once: the articles' exercise, its answer.
+//! Run: `cargo run -p part3 --bin webserver3h -- hello:app`, and in a second terminal `cargo run -p client -- --max-clients 128`
+//! See: every client is answered by the application, and `ps -A | grep webserver3h` shows no zombie.
+
+use std::convert::Infallible;
+use std::process::ExitCode;
+
+use nix::errno::Errno;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::ForkResult;
+use part2::{Defaults, WsgiServer, fork, run};
+use part3::Shortages;
+use part3::child;
+use part3::signals::{forget_inherited, keep_errno, on_child_end};
+use part3::{Failure, accept, stage};
+
+fn main() -> ExitCode {
+    run(stage!(), Defaults { backlog: 1024, process_per_request: true }, serve_forever)
+}
+
+extern "C" fn grim_reaper(_signal: i32) {
+    let _errno = keep_errno(); // the interrupted code may be about to read it
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break, // the others still work, or there are none
+            _ => {}                                                   // one is reaped, another may have ended
+        }
+    }
+}
+
+fn serve_forever(server: WsgiServer) -> Result<Infallible, Failure> {
+    let WsgiServer { listener, gateway } = server;
+    let mut shortages = Shortages::default();
+    // Only now, when the application is loaded: had it started a program, the handler would have reaped that too.
+    forget_inherited()?;
+    // SAFETY: the handler makes only calls that are allowed in one (signal-safety(7)), and puts errno back.
+    unsafe { on_child_end(grim_reaper) }?;
+
+    loop {
+        let connection = match accept(&listener) {
+            Ok(connection) => connection,
+            Err(Errno::EINTR) => continue, // a child has ended: ask again
+            Err(errno) => {
+                shortages.survive("accept", errno)?;
+                continue;
+            }
+        };
+        // SAFETY: fork copies only the thread that calls it, and this process has no other.
+        match unsafe { fork() } {
+            Ok(ForkResult::Child) => child(|| {
+                drop(listener); // the child's copy
+                forget_inherited()?; // the application waits for its own children itself
+                gateway.handle_one_request(connection)
+            }),
+            Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy; the child has its own
+            Err(errno) => shortages.survive("fork", errno)?,
+        }
+    }
+}
