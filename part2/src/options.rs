@@ -10,7 +10,7 @@ use part1::{Failure, print, report};
 use crate::server::DEFAULT_MAX_BODY;
 use crate::{WsgiServer, apps};
 
-/// What a server with an application takes beside [`part1::Options`].
+// What a server with an application takes beside `part1::Options`. (A doc comment would become the text of --help.)
 #[derive(Debug, clap::Args)]
 struct ApplicationOptions {
     /// The application to run
@@ -41,7 +41,9 @@ pub fn run(
     defaults: Defaults,
     serve_forever: fn(WsgiServer<'static>) -> Result<Infallible, Failure>,
 ) -> ExitCode {
-    let command = ApplicationOptions::augment_args(command(stage, defaults.backlog));
+    let mut command = ApplicationOptions::augment_args(command(stage, defaults.backlog));
+    let story = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    command = command.after_help(format!("Applications:\n{}\n{story}", apps::list()));
     let matches = parse(command);
     let options = ApplicationOptions::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let server_options = part1::Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

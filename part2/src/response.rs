@@ -395,9 +395,10 @@ impl Started {
         let length = match self.code {
             204 => None, // must not have one (RFC 9110, section 8.6)
             205 => Some(0),
-            // That of a body which is not sent; what it would have been, only the application knows.
+            // That of a body which is not sent. What it would have been, only the application knows; unless it has made
+            // the body for HEAD too.
             304 => self.content_length,
-            _ if is_head => self.content_length,
+            _ if is_head => self.content_length.or(known_length.filter(|length| *length > 0)),
             _ => self.content_length.or(known_length),
         };
         let coding = match length {

@@ -1,7 +1,7 @@
 //! webserver3h: webserver2 with the loop of webserver3g
 //!
 //! New: the child runs an application, and the parent serves many clients at once: the articles' exercise, its answer.
-//! Run: `cargo run -p part3 --bin webserver3h -- hello:app`, and in a second terminal `cargo run -p client -- --max-clients 128`
+//! Run: `cargo run -p part3 --bin webserver3h -- hello:app`, and then `cargo run -p client -- --max-clients 128`
 //! See: every client is answered by the application, and `ps -A | grep webserver3h` shows no zombie.
 
 use std::convert::Infallible;
