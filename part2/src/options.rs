@@ -1,6 +1,7 @@
 //! The command line of a server that runs an application.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::process::{self, ExitCode};
 
 use clap::{Args, FromArgMatches};
@@ -21,9 +22,24 @@ struct ApplicationOptions {
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_BODY, value_parser = bytes, allow_negative_numbers = true)]
     max_body: u64,
 
+    /// Where to look for Python modules first; may be given several times
+    #[cfg(feature = "python")]
+    #[arg(long, value_name = "DIR")]
+    pythonpath: Vec<PathBuf>,
+
     /// Do not print requests and responses
     #[arg(long)]
     quiet: bool,
+}
+
+impl ApplicationOptions {
+    /// Where to look for Python modules first.
+    fn places(&self) -> &[PathBuf] {
+        #[cfg(feature = "python")]
+        return &self.pythonpath;
+        #[cfg(not(feature = "python"))]
+        &[]
+    }
 }
 
 /// What differs from server to server.
@@ -52,7 +68,7 @@ pub fn run(
         report(format_args!("Provide a WSGI application object as module:callable\n\n{}", apps::list().trim_end()));
         process::exit(2)
     };
-    let application = apps::find(name).unwrap_or_else(|error| {
+    let application = apps::find(name, options.places()).unwrap_or_else(|error| {
         report(error);
         process::exit(2)
     });
