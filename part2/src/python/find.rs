@@ -42,7 +42,7 @@ fn extend_path(py: Python<'_>, pythonpath: &[PathBuf]) -> PyResult<()> {
     let current = std::env::current_dir().ok();
     let folders = pythonpath.iter().map(PathBuf::as_path).chain(current.as_deref()).chain([Path::new(OWN)]);
     for (index, folder) in folders.enumerate() {
-        path.call_method1("insert", (index, folder))?;
+        path.call_method1("insert", (index, folder.as_os_str()))?;
     }
     Ok(())
 }
