@@ -64,8 +64,6 @@ impl PythonApplication {
         dict.set_item(intern!(py, "wsgi.multithread"), environ.multithread)?;
         dict.set_item(intern!(py, "wsgi.multiprocess"), environ.multiprocess)?;
         dict.set_item(intern!(py, "wsgi.run_once"), environ.run_once)?;
-        // Not in the PEP, and asked for by frameworks: that input ends by itself, and how to send a file.
-        dict.set_item(intern!(py, "wsgi.input_terminated"), true)?;
         dict.set_item(intern!(py, "wsgi.file_wrapper"), &self.file_wrapper)?;
         dict.set_item(intern!(py, "wsgi.input"), Bound::new(py, InputFile(environ.input))?)?;
         Ok(dict)

@@ -468,7 +468,7 @@ routes["304"].__doc__ = routes["204"].__doc__
 @route
 def head(environ, start_response):
     """The same for every method; to HEAD the server sends the headers alone."""
-    start_response("200 OK", plain(("Content-Length", "13"), ("X-Method", environ["REQUEST_METHOD")])
+    start_response("200 OK", plain(("Content-Length", "13"), ("X-Method", environ["REQUEST_METHOD"])))
     return [b"not for HEAD\n"]
 
 
