@@ -58,6 +58,9 @@ pub fn run(
     serve_forever: fn(WsgiServer<'static>) -> Result<Infallible, Failure>,
 ) -> ExitCode {
     let mut command = ApplicationOptions::augment_args(command(stage, defaults.backlog));
+    command = command.mut_arg("timeout", |option| {
+        option.help("Time limit for a request, and again for each 64 KiB of a body; may have a fraction")
+    });
     let story = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     command = command.after_help(format!("Applications:\n{}\n{story}", apps::list()));
     let matches = parse(command);
