@@ -1,10 +1,10 @@
 //! The chunked coding: a body in pieces, each behind its own length (RFC 9112, section 7.1).
 
 use crate::Refusal;
-use crate::head::FIELD_LIMIT;
+use crate::head::{FIELD_LIMIT, is_token};
 
-/// The most bytes that all chunk extensions of a body may have together. Nobody uses them; without a limit, a client
-/// could send them for ever in front of a body that never grows.
+/// The most bytes that all chunk extensions of a body, and the zeros in front of its sizes, may have together. Nobody uses
+/// them; without a limit, a client could send them for ever in front of a body that never grows.
 const EXTENSIONS_LIMIT: usize = 16 * 1024;
 /// The most bytes that the trailer section may have.
 const TRAILERS_LIMIT: usize = 16 * 1024;
@@ -13,7 +13,9 @@ const TRAILERS_LIMIT: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub struct Decoder {
     state: State,
-    /// The bytes of all extensions so far.
+    /// The extensions of this chunk so far, with the white space around them.
+    extension: Vec<u8>,
+    /// How long all extensions were so far.
     extensions: usize,
     /// The trailer section so far.
     trailers: Vec<u8>,
@@ -27,9 +29,7 @@ enum State {
     Begin,
     /// Another digit, or what follows the digits.
     Size(u64),
-    /// White space behind the size, which only an extension may follow.
-    Space(u64),
-    /// An extension, which is skipped.
+    /// Extensions, which are skipped.
     Extension(u64),
     /// The LF behind a size.
     SizeEnd(u64),
@@ -84,6 +84,7 @@ impl Decoder {
         let digit = char::from(byte).to_digit(16).map(u64::from);
         Ok(match (self.state, byte) {
             (State::Begin, _) => State::Size(digit.ok_or(Refusal::bad_request(NO_SIZE))?),
+            (State::Size(0), b'0') => self.count(State::Size(0))?,
             (State::Size(size), _) if let Some(digit) = digit => {
                 // 2^60 bytes is more than any limit on bodies, and far from what a number can hold.
                 if size >> 56 != 0 {
@@ -91,10 +92,18 @@ impl Decoder {
                 }
                 State::Size(size << 4 | digit)
             }
-            (State::Size(size) | State::Extension(size), b'\r') => State::SizeEnd(size),
-            (State::Size(size) | State::Space(size), b' ' | b'\t') => self.extension(State::Space(size))?,
-            (State::Size(size) | State::Space(size), b';') => self.extension(State::Extension(size))?,
-            (State::Extension(size), b'\t' | 0x20..=0x7e | 0x80..) => self.extension(State::Extension(size))?,
+            (State::Size(size), b'\r') => State::SizeEnd(size),
+            (State::Size(size), b' ' | b'\t' | b';') | (State::Extension(size), b'\t' | 0x20..=0x7e | 0x80..) => {
+                self.extension.push(byte);
+                self.count(State::Extension(size))?
+            }
+            (State::Extension(size), b'\r') if is_extensions(&self.extension) => {
+                self.extension.clear();
+                State::SizeEnd(size)
+            }
+            (State::Extension(_), _) => {
+                return Err(Refusal::bad_request("a chunk extension is not of the form ;NAME or ;NAME=VALUE"));
+            }
             (State::SizeEnd(0), b'\n') => State::Trailers,
             (State::SizeEnd(size), b'\n') => State::Data(size),
             (State::DataEnd(b'\r'), b'\r') => State::DataEnd(b'\n'),
@@ -105,8 +114,8 @@ impl Decoder {
         })
     }
 
-    /// Counts a byte of an extension.
-    fn extension(&mut self, state: State) -> Result<State, Refusal> {
+    /// Counts a byte that adds nothing to the body.
+    fn count(&mut self, state: State) -> Result<State, Refusal> {
         self.extensions += 1;
         match self.extensions {
             0..=EXTENSIONS_LIMIT => Ok(state),
@@ -139,6 +148,53 @@ impl Decoder {
             Err(_) => Err(Refusal::bad_request("a trailer field is not of the form NAME: VALUE")),
         }
     }
+}
+
+/// Whether `text` is `;NAME` or `;NAME=VALUE`, or several of them, perhaps with white space around their signs (section
+/// 7.1.1). What they mean does not matter here, but where they end does: another program may look for that elsewhere in a
+/// text that has not this form.
+fn is_extensions(mut text: &[u8]) -> bool {
+    while let [b';', rest @ ..] = trim_start(text) {
+        let (name, rest) = token(trim_start(rest));
+        if name.is_empty() {
+            return false;
+        }
+        text = match trim_start(rest) {
+            [b'=', rest @ ..] => match trim_start(rest) {
+                [b'"', rest @ ..] => match behind_quoted(rest) {
+                    Some(rest) => rest,
+                    None => return false,
+                },
+                rest => match token(rest) {
+                    ([], _) => return false,
+                    (_, rest) => rest,
+                },
+            },
+            _ => rest,
+        };
+    }
+    text.is_empty()
+}
+
+/// The token at the beginning of `text`, which may be empty, and the rest.
+fn token(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(text.iter().position(|&byte| !is_token(byte)).unwrap_or(text.len()))
+}
+
+/// What follows the quoted string whose opening quote stands before `text` (RFC 9110, section 5.6.4).
+fn behind_quoted(mut text: &[u8]) -> Option<&[u8]> {
+    loop {
+        text = match text {
+            [b'"', rest @ ..] => return Some(rest),
+            [b'\\', _, rest @ ..] | [_, rest @ ..] => rest,
+            [] => return None,
+        };
+    }
+}
+
+/// Without the spaces and tabs at the beginning of `text` (BWS, RFC 9110, section 5.6.3).
+fn trim_start(text: &[u8]) -> &[u8] {
+    &text[text.iter().take_while(|byte| b" \t".contains(byte)).count()..]
 }
 
 const NO_SIZE: &str = "a chunk does not begin with its size";

@@ -20,7 +20,8 @@ impl Framing {
     /// What `head` declares.
     ///
     /// # Errors
-    /// 400: Content-Length is no number or repeated, Transfer-Encoding does not end in `chunked`, or both are there.
+    /// 400: Content-Length is no number or repeated; Transfer-Encoding is no list that ends in `chunked`, or comes with
+    /// HTTP/1.0; or both are there.
     /// 501: the body has a coding besides `chunked`.
     pub fn of(head: &Head) -> Result<Framing, Refusal> {
         let codings: Vec<&[u8]> = head.values("transfer-encoding").collect();
@@ -58,9 +59,11 @@ fn transfer_encoding(values: &[&[u8]]) -> Result<Framing, Refusal> {
     let codings: Vec<&[u8]> = list.split(|&byte| byte == b',').map(crate::head::trim).collect();
     match &codings[..] {
         [only] if is_chunked(only) => Ok(Framing::Chunked),
-        [others @ .., last] if is_chunked(last) && !others.iter().any(|coding| is_chunked(coding)) => {
+        [others @ .., last]
+            if is_chunked(last) && !others.iter().any(|coding| coding.is_empty() || is_chunked(coding)) =>
+        {
             Err(Refusal::not_implemented("of the transfer codings, only chunked is known"))
         }
-        _ => Err(Refusal::bad_request("Transfer-Encoding does not end in chunked, or names it twice")),
+        _ => Err(Refusal::bad_request("Transfer-Encoding is not a list that ends in chunked, named once")),
     }
 }

@@ -58,7 +58,7 @@ fn absolute_form(target: &str) -> Result<(&str, &str), Refusal> {
         return Err(Refusal::misdirected());
     }
     let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    if authority.is_empty() || authority.starts_with(':') || !is_host(authority.as_bytes()) {
+    if authority.is_empty() || !is_host(authority.as_bytes()) {
         return Err(Refusal::bad_request("the target names no host"));
     }
     Ok((authority, rest))
@@ -76,7 +76,8 @@ fn host_field<'a>(head: &Head<'a>) -> Result<Option<&'a [u8]>, Refusal> {
 }
 
 /// Whether `text` is `host` or `host:port` (RFC 3986, section 3.2): a name, an IPv4 address, or an IPv6 address in
-/// brackets. A name may be empty, as it is for a client that means no host in particular.
+/// brackets. A name may be empty, as it is for a client that means no host in particular; not so with a port behind it
+/// (RFC 9110, section 4.2.1).
 fn is_host(text: &[u8]) -> bool {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte);
     let (host, port) = match text {
@@ -94,7 +95,7 @@ fn is_host(text: &[u8]) -> bool {
     };
     host && match port {
         [] => true,
-        [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit),
+        [b':', digits @ ..] => port.len() < text.len() && digits.iter().all(u8::is_ascii_digit),
         _ => false,
     }
 }
