@@ -299,7 +299,7 @@ impl Gateway<'_> {
 
     /// Answers without the application.
     fn answer(&self, connection: &Arc<Connection>, head: &HeadReader, status: &str, text: &str) -> Result<(), Failure> {
-        let is_head = head.bytes().starts_with(b"HEAD ");
+        let is_head = head.method() == Some("HEAD");
         let response = Response::new(Arc::clone(connection), Pace::new(self.timeout), is_head, Version::Http11);
         let mut response = response.shown(!self.is_quiet);
         let outcome = response.replace(status, text);
