@@ -1,7 +1,7 @@
 //! The head of a request: its request line and its header fields (RFC 9112, sections 2 to 5).
 //!
-//! httparse finds the header fields. It is made for all sorts of peers, so it lets through what a strict server must not,
-//! such as bare newlines. Those rules are kept here, and those that look at several fields together in
+//! httparse finds the header fields. It is made for all sorts of peers, so it lets through what a strict server must
+//! not, such as bare newlines. Those rules are kept here, and those that look at several fields together in
 //! [`crate::framing`] and [`crate::target`].
 
 use std::ops::Range;
@@ -228,4 +228,195 @@ pub fn trim(mut value: &[u8]) -> &[u8] {
         value = rest;
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a head that comes in one piece; it has to be complete.
+    fn read(bytes: &[u8]) -> Result<HeadReader, Refusal> {
+        let mut reader = HeadReader::default();
+        reader.push(bytes);
+        let length = reader.end()?.unwrap_or_else(|| panic!("it is not complete: {}", bytes.escape_ascii()));
+        reader.parse(length)?;
+        Ok(reader)
+    }
+
+    /// The status that `bytes` are refused with.
+    fn status(bytes: &[u8]) -> &'static str {
+        match read(bytes) {
+            Ok(_) => "accepted",
+            Err(refusal) => refusal.status.split_at(3).0,
+        }
+    }
+
+    #[test]
+    fn a_head_is_taken_apart() {
+        let reader = read(b"POST /a?b HTTP/1.1\r\nHost: a\r\nX-Two:\t 1\t2 \r\nx-two:\r\n\r\nbody").unwrap();
+        let head = reader.parse(reader.bytes().len() - b"body".len()).unwrap();
+        assert_eq!((head.method, head.target, head.version), ("POST", "/a?b", Version::Http11));
+        assert_eq!(head.fields, [("Host", &b"a"[..]), ("X-Two", b"1\t2"), ("x-two", b"")]);
+        assert!(head.values("X-TWO").eq([&b"1\t2"[..], b""]));
+    }
+
+    #[test]
+    fn a_head_is_complete_with_its_last_byte_and_not_before() {
+        let bytes = b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let mut reader = HeadReader::default();
+        for (at, byte) in bytes.iter().enumerate() {
+            assert_eq!(reader.end(), Ok(None), "after {at} bytes");
+            reader.push(&[*byte]);
+        }
+        assert_eq!(reader.end(), Ok(Some(bytes.len())));
+    }
+
+    #[test]
+    fn the_method_is_known_as_soon_as_the_request_line_is() {
+        let mut reader = HeadReader::default();
+        reader.push(b"\r\nHEAD / HTTP/1.1");
+        assert_eq!((reader.end(), reader.method()), (Ok(None), None));
+        reader.push(b"\r\n\n");
+        assert!(reader.end().is_err());
+        assert_eq!(reader.method(), Some("HEAD"));
+    }
+
+    #[test]
+    fn a_request_line_has_three_parts_and_single_spaces() {
+        for (line, expected) in [
+            ("GET / HTTP/1.1", "accepted"),
+            ("GET / HTTP/1.0", "accepted"),
+            ("GET / HTTP/1.2", "accepted"),
+            ("GET / HTTP/1.9", "accepted"),
+            ("get / HTTP/1.1", "accepted"),
+            ("M-SEARCH * HTTP/1.1", "accepted"),
+            ("!#$%&'*+-.^_`|~09azAZ / HTTP/1.1", "accepted"),
+            ("GET /{|}\\^`\"<> HTTP/1.1", "accepted"), // browsers send some of these
+            ("GET /", "400"),
+            ("GET", "400"),
+            (" GET / HTTP/1.1", "400"),
+            ("GET  / HTTP/1.1", "400"),
+            ("GET /  HTTP/1.1", "400"),
+            ("GET / HTTP/1.1 ", "400"),
+            ("GET / a HTTP/1.1", "400"),
+            ("GET / a HTTP/2.0", "400"),
+            ("GET  HTTP/1.1", "400"),
+            (" / HTTP/1.1", "400"),
+            ("GET\t/ HTTP/1.1", "400"),
+            ("GET /\tHTTP/1.1", "400"),
+            ("GET / HTTP/1.1\t", "400"),
+            ("G(T / HTTP/1.1", "400"),
+            ("GET: / HTTP/1.1", "400"),
+            ("G\u{e9}T / HTTP/1.1", "400"),
+            ("GET /\u{e9} HTTP/1.1", "400"),
+            ("GET /# HTTP/1.1", "400"),
+            ("GET / http/1.1", "400"),
+            ("GET / HTTP/1.", "400"),
+            ("GET / HTTP/1", "400"),
+            ("GET / HTTP/1.10", "400"),
+            ("GET / HTTP/01.1", "400"),
+            ("GET / HTTP/1,1", "400"),
+            ("GET / HTTPS/1.1", "400"),
+            ("GET / HTTP /1.1", "400"),
+            ("GET / ICY", "400"),
+            ("GET / HTTP/0.9", "505"),
+            ("GET / HTTP/2.0", "505"),
+            ("GET / HTTP/3.0", "505"),
+            ("PRI * HTTP/2.0", "505"),
+            ("CONNECT a:443 HTTP/1.1", "501"),
+        ] {
+            assert_eq!(status(format!("{line}\r\nHost: a\r\n\r\n").as_bytes()), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_later_versions_of_http_1_are_spoken_as_the_last_that_is_known() {
+        let reader = read(b"GET / HTTP/1.7\r\n\r\n").unwrap();
+        assert_eq!(reader.parse(reader.bytes().len()).unwrap().version, Version::Http11);
+        assert!(reader.bytes().starts_with(b"GET / HTTP/1.7\r\n"), "what came stays as it came");
+    }
+
+    #[test]
+    fn a_line_ends_in_cr_lf_and_has_no_control_characters() {
+        for (bytes, reason) in [
+            (&b"GET / HTTP/1.1\nHost: a\n\n"[..], "LF alone"),
+            (b"GET / HTTP/1.1\r\nHost: a\n\r\n", "LF alone"),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\n", "LF alone"),
+            (b"\nGET / HTTP/1.1\r\n\r\n", "LF alone"),
+            (b"GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n", "CR stands alone"),
+            (b"GET / HTTP/1.1\r\r\nHost: a\r\n\r\n", "CR stands alone"),
+            (b"\rGET / HTTP/1.1\r\n\r\n", "CR stands alone"),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\r\r\n", "CR stands alone"),
+            (b"GET /\0 HTTP/1.1\r\n\r\n", "control character"),
+            (b"GET / HTTP/1.1\r\nX: \0\r\n\r\n", "control character"),
+            (b"GET / HTTP/1.1\r\nX\x0b: a\r\n\r\n", "control character"),
+            (b"GET / HTTP/1.1\r\nX: \x7f\r\n\r\n", "control character"),
+            (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "control character"), // how TLS begins
+        ] {
+            let refusal = read(bytes).err().unwrap_or_else(|| panic!("{}", bytes.escape_ascii()));
+            assert!(refusal.status.starts_with("400") && refusal.reason.contains(reason), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_before_the_line_ends() {
+        for bytes in [&b"GET /\n"[..], b"\x00", b"GET / HTTP/1.1\r\nX\ry"] {
+            let mut reader = HeadReader::default();
+            reader.push(bytes);
+            assert!(reader.end().is_err(), "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_header_field_is_a_name_a_colon_and_a_value() {
+        for (field, expected) in [
+            ("X: y", "accepted"),
+            ("X:", "accepted"),
+            ("X:y:z", "accepted"),
+            ("X: a\tb", "accepted"),
+            ("X: \u{e9}", "accepted"),
+            ("1!#$%&'*+-.^_`|~: y", "accepted"),
+            ("X : y", "400"),
+            ("X\t: y", "400"),
+            (" X: y", "400"),
+            ("X: y\r\n z", "400"), // a folded line (section 5.2)
+            ("X: y\r\n\tz", "400"),
+            ("X: y\r\n \r\nZ: z", "400"),
+            (": y", "400"),
+            ("X", "400"),
+            ("X Y: z", "400"),
+            ("X(: y", "400"),
+            ("X\u{e9}: y", "400"),
+            ("GET / HTTP/1.1", "400"),
+        ] {
+            let first = format!("GET / HTTP/1.1\r\n{field}\r\nHost: a\r\n\r\n");
+            assert_eq!(status(first.as_bytes()), expected, "{field:?}");
+            let last = format!("GET / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n");
+            assert_eq!(status(last.as_bytes()), expected, "{field:?} as the last one");
+        }
+    }
+
+    #[test]
+    fn limits_are_what_they_say() {
+        let line = |length: usize| format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(length - "GET / HTTP/1.1".len()));
+        assert_eq!(status(line(LINE_LIMIT).as_bytes()), "accepted");
+        assert_eq!(status(line(LINE_LIMIT + 1).as_bytes()), "414");
+        assert_eq!(status(&vec![b'x'; LINE_LIMIT + 1]), "414", "no end of the line is waited for");
+
+        let head = |length: usize| {
+            let begin = "GET / HTTP/1.1\r\nX: ";
+            format!("{begin}{}\r\n\r\n", "x".repeat(length - begin.len() - 4))
+        };
+        assert_eq!(status(head(HEAD_LIMIT).as_bytes()), "accepted");
+        assert_eq!(status(head(HEAD_LIMIT + 1).as_bytes()), "431");
+        assert_eq!(status(b"\r\n".repeat(HEAD_LIMIT / 2 + 1).as_slice()), "431", "empty lines count too");
+
+        let fields = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(count));
+        assert_eq!(status(fields(FIELD_LIMIT).as_bytes()), "accepted");
+        assert_eq!(status(fields(FIELD_LIMIT + 1).as_bytes()), "431");
+
+        let method = |length: usize| format!("{} / HTTP/1.1\r\n\r\n", "X".repeat(length));
+        assert_eq!(status(method(METHOD_LIMIT).as_bytes()), "accepted");
+        assert_eq!(status(method(METHOD_LIMIT + 1).as_bytes()), "501");
+    }
 }
