@@ -1,8 +1,8 @@
 //! What holds for any bytes that a client may send, in pieces of any size. Property tests (`tests/properties.rs`) and
 //! fuzzing (`fuzz/`) try to refute it.
 //!
-//! What is accepted is also read by a second reader, which knows no rules and is written to be read at a glance. Request
-//! smuggling is two readers that disagree.
+//! What is accepted is also read by a second reader, which knows no rules and is written to be read at a glance.
+//! Request smuggling is two readers that disagree.
 
 use part2::Refusal;
 use part2::chunked::Decoder;
