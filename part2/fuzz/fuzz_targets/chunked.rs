@@ -1,5 +1,5 @@
-//! Tries to find a chunked body that panics, is judged differently in one piece and in several, or is decoded differently
-//! by another reader. The first two bytes say how it is split, and the body follows.
+//! Tries to find a chunked body that panics, is judged differently in one piece and in several, or is decoded
+//! differently by another reader. The first two bytes say how it is split, and the body follows.
 //!
 //! Run: `cargo install cargo-fuzz`, and then, in part2,
 //! `RUSTC_BOOTSTRAP=1 cargo fuzz run chunked -- -dict=fuzz/http.dict -max_total_time=300`
