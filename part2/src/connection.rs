@@ -71,8 +71,9 @@ impl Connection {
     /// Closes the connection so that the client gets the whole answer.
     ///
     /// Closing a socket while something waits in it unread resets the connection, and a reset may overtake the answer.
-    /// So if more is to come, or is there, this says that nothing more will be sent, and then reads what comes until the
-    /// client closes too: for a second of silence at most, and no longer than `timeout` in all (RFC 9112, section 9.6).
+    /// So if more is to come, or is there, this says that nothing more will be sent, and then reads what comes until
+    /// the client closes too: for a second of silence at most, and no longer than `timeout` in all (RFC 9112, section
+    /// 9.6).
     pub fn close(self, is_request_complete: bool, timeout: Duration) {
         const SILENCE: Duration = Duration::from_secs(1);
         let mut nothing = TimeLimit::new(Duration::ZERO);

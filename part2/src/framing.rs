@@ -20,7 +20,8 @@ impl Framing {
     /// What `head` declares.
     ///
     /// # Errors
-    /// 400: Content-Length is no number or repeated, Transfer-Encoding does not end in `chunked`, or both are there.
+    /// 400: Content-Length is no number or repeated; Transfer-Encoding is no list that ends in `chunked`, or comes with
+    /// HTTP/1.0; or both are there.
     /// 501: the body has a coding besides `chunked`.
     pub fn of(head: &Head) -> Result<Framing, Refusal> {
         let codings: Vec<&[u8]> = head.values("transfer-encoding").collect();
@@ -58,9 +59,101 @@ fn transfer_encoding(values: &[&[u8]]) -> Result<Framing, Refusal> {
     let codings: Vec<&[u8]> = list.split(|&byte| byte == b',').map(crate::head::trim).collect();
     match &codings[..] {
         [only] if is_chunked(only) => Ok(Framing::Chunked),
-        [others @ .., last] if is_chunked(last) && !others.iter().any(|coding| is_chunked(coding)) => {
+        [others @ .., last]
+            if is_chunked(last) && !others.iter().any(|coding| coding.is_empty() || is_chunked(coding)) =>
+        {
             Err(Refusal::not_implemented("of the transfer codings, only chunked is known"))
         }
-        _ => Err(Refusal::bad_request("Transfer-Encoding does not end in chunked, or names it twice")),
+        _ => Err(Refusal::bad_request("Transfer-Encoding is not a list that ends in chunked, named once")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What these fields declare, one to a line.
+    fn of(version: Version, fields: &str) -> Result<Framing, &'static str> {
+        let fields = fields.lines().map(|line| line.split_once(':').unwrap());
+        let fields = fields.map(|(name, value)| (name, crate::head::trim(value.as_bytes()))).collect();
+        Framing::of(&Head { method: "POST", target: "/", version, fields })
+            .map_err(|refusal| refusal.status.split_at(3).0)
+    }
+
+    #[test]
+    fn a_body_is_as_long_as_its_one_number_says() {
+        for (fields, expected) in [
+            ("", Ok(0)),
+            ("Content-Length: 0", Ok(0)),
+            ("Content-Length: 17", Ok(17)),
+            ("content-LENGTH:\t017 ", Ok(17)),
+            ("Content-Length: 18446744073709551615", Ok(u64::MAX)),
+            ("Content-Length: 99999999999999999999999", Ok(u64::MAX)),
+            ("Content_Length: 5", Ok(0)),
+            ("X-Content-Length: 5", Ok(0)),
+            ("Content-Length:", Err("400")),
+            ("Content-Length: +5", Err("400")),
+            ("Content-Length: -5", Err("400")),
+            ("Content-Length: -0", Err("400")),
+            ("Content-Length: 5,5", Err("400")),
+            ("Content-Length: 5, 5", Err("400")),
+            ("Content-Length: 5 5", Err("400")),
+            ("Content-Length: 5;", Err("400")),
+            ("Content-Length: 0x5", Err("400")),
+            ("Content-Length: 5_0", Err("400")),
+            ("Content-Length: 5.0", Err("400")),
+            ("Content-Length: 1e3", Err("400")),
+            ("Content-Length: \"5\"", Err("400")),
+            ("Content-Length: \u{665}", Err("400")), // a digit in Arabic
+            ("Content-Length: five", Err("400")),
+            ("Content-Length: 5\nContent-Length: 5", Err("400")),
+            ("Content-Length: 5\nContent-Length: 6", Err("400")),
+            ("Content-Length: 5\nX: y\ncontent-length:", Err("400")),
+        ] {
+            for version in [Version::Http10, Version::Http11] {
+                assert_eq!(of(version, fields), expected.map(Framing::Length), "{version:?} {fields:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn chunked_is_the_only_coding_and_never_beside_a_length() {
+        for (fields, expected) in [
+            ("Transfer-Encoding: chunked", Ok(Framing::Chunked)),
+            ("transfer-encoding:\tCHUNKED ", Ok(Framing::Chunked)),
+            ("Transfer-Encoding: gzip, chunked", Err("501")),
+            ("Transfer-Encoding: gzip\nTransfer-Encoding: chunked", Err("501")),
+            ("Transfer-Encoding: identity, chunked", Err("501")),
+            ("Transfer-Encoding: xchunked", Err("400")),
+            ("Transfer-Encoding: chunkedx", Err("400")),
+            ("Transfer-Encoding: x chunked", Err("400")),
+            ("Transfer-Encoding: chunk", Err("400")),
+            ("Transfer-Encoding: \"chunked\"", Err("400")),
+            ("Transfer-Encoding: chunked;q=1", Err("400")),
+            ("Transfer-Encoding: identity", Err("400")),
+            ("Transfer-Encoding: gzip", Err("400")),
+            ("Transfer-Encoding: chunked, gzip", Err("400")),
+            ("Transfer-Encoding: chunked, identity", Err("400")),
+            ("Transfer-Encoding: chunked, chunked", Err("400")),
+            ("Transfer-Encoding: chunked, gzip, chunked", Err("400")),
+            ("Transfer-Encoding: chunked\nTransfer-Encoding: chunked", Err("400")),
+            ("Transfer-Encoding: chunked\nTransfer-Encoding: identity", Err("400")),
+            ("Transfer-Encoding: chunked\nTransfer-Encoding:", Err("400")),
+            ("Transfer-Encoding:\nTransfer-Encoding: chunked", Err("400")),
+            ("Transfer-Encoding:", Err("400")),
+            ("Transfer-Encoding: ,", Err("400")),
+            ("Transfer-Encoding: , chunked", Err("400")),
+            ("Transfer-Encoding: chunked,", Err("400")),
+            ("Transfer-Encoding: ch\u{fc}nked", Err("400")),
+            ("Transfer-Encoding: chun\u{212a}ed", Err("400")), // a K in Unicode, whose lower case is k
+            ("Transfer-Encoding: chunked\nContent-Length: 5", Err("400")),
+            ("Content-Length: 5\nTransfer-Encoding: chunked", Err("400")),
+            ("Content-Length: 0\nTransfer-Encoding: identity", Err("400")),
+            ("Content-Length: 5\nTransfer-Encoding:", Err("400")),
+            ("Transfer_Encoding: chunked", Ok(Framing::Length(0))),
+        ] {
+            assert_eq!(of(Version::Http11, fields), expected, "{fields:?}");
+        }
+        assert_eq!(of(Version::Http10, "Transfer-Encoding: chunked"), Err("400"));
     }
 }

@@ -63,7 +63,7 @@ impl Input {
         Ok(bytes)
     }
 
-    /// Reads to the end of the line, newline included, or `limit` bytes if that is less; nothing at the end of the body.
+    /// Reads to the end of the line, newline included, or `limit` bytes if that is less; nothing where the body ends.
     ///
     /// # Errors
     /// Those of [`Input::read_up_to`].
@@ -209,8 +209,8 @@ impl From<io::Error> for StoreError {
 
 /// Reads a chunked body to its end and stores it without its coding. Returns it, and how long it is.
 ///
-/// WSGI tells an application by CONTENT_LENGTH how much there is to read, and many read just so much. So the length has to
-/// be known before the application is called (as in CGI: RFC 3875, section 4.1.2).
+/// WSGI tells an application by CONTENT_LENGTH how much there is to read, and many read just so much. So the length has
+/// to be known before the application is called (as in CGI: RFC 3875, section 4.1.2).
 pub(crate) fn store_chunked(
     connection: &Connection,
     pace: &mut Pace,

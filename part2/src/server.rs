@@ -125,8 +125,8 @@ struct Request {
 enum NoRequest {
     /// The client has closed the connection, and had sent nothing.
     Nothing,
-    /// It is the server that answers: `OPTIONS *`.
-    OptionsOfServer,
+    /// It is the server that answers: `OPTIONS *`. With whether all of the request has been received.
+    OptionsOfServer(bool),
     /// The client is told what is wrong.
     Refused(Refusal),
     /// The connection failed.
@@ -172,7 +172,9 @@ impl Gateway<'_> {
             Ok(request) => self.run_application(&connection, request),
             Err(NoRequest::Nothing) => return Ok(()),
             Err(NoRequest::Failed(failure)) => return Err(failure),
-            Err(NoRequest::OptionsOfServer) => self.answer(&connection, &head, "200 OK", "").map(|()| true),
+            Err(NoRequest::OptionsOfServer(is_complete)) => {
+                self.answer(&connection, &head, "200 OK", "").map(|()| is_complete)
+            }
             Err(NoRequest::Refused(refusal)) => {
                 report(format_args!("a request is refused: {refusal}"));
                 self.answer(&connection, &head, refusal.status, &format!("{refusal}\n")).map(|()| false)
@@ -219,7 +221,7 @@ impl Gateway<'_> {
             }
         };
         if target == Target::Server {
-            return Err(NoRequest::OptionsOfServer);
+            return Err(NoRequest::OptionsOfServer(input.take_back().is_complete));
         }
         let environ = Environ::new(&self.server, peer(connection), &head, &target, content_length, input.clone());
         Ok(Request { environ, input, is_head: head.method == "HEAD", version: head.version })
@@ -299,7 +301,7 @@ impl Gateway<'_> {
 
     /// Answers without the application.
     fn answer(&self, connection: &Arc<Connection>, head: &HeadReader, status: &str, text: &str) -> Result<(), Failure> {
-        let is_head = head.bytes().starts_with(b"HEAD ");
+        let is_head = head.method() == Some("HEAD");
         let response = Response::new(Arc::clone(connection), Pace::new(self.timeout), is_head, Version::Http11);
         let mut response = response.shown(!self.is_quiet);
         let outcome = response.replace(status, text);
