@@ -1,6 +1,6 @@
 //! webserver3h: webserver2 with the loop of webserver3g
 //!
-//! New: the child has an application answer; that is the exercise which the articles end with, and its answer.
+//! New: each child runs an application, as webserver2 does. The articles leave this to the reader as an exercise.
 //! Run: `cargo run -p part3 --bin webserver3h -- hello:app`; in terminal 2 `cargo run -p client -- --max-clients 128`
 //! See: the application answers every client, and `ps -A | grep webserver3h` shows no zombie.
 
