@@ -78,7 +78,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// CPU time for each request. What the start took is spread over them; that matters for a server which starts slowly.
+    /// CPU time for each request. What the start took is spread over them, which matters if the server starts slowly.
     pub fn microseconds_per_request(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / f64::from(self.requests)
     }

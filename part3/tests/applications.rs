@@ -1,5 +1,5 @@
-//! What applications do in the children of webserver3h harms nobody, and what they rely on holds there. They run on its own
-//! loop, in part3/examples/webserver3h.rs.
+//! What an application does in a child of webserver3h harms nobody, and what it relies on is there. The application is
+//! that of part3/examples/webserver3h.rs, and the loop is the stage's own.
 
 mod common;
 
@@ -10,7 +10,7 @@ use client::probe::Probe;
 use client::processes;
 use client::server::{PATIENCE, Server};
 use client::wait;
-use common::{DESCRIPTORS_AT_REST, assert_leaves_nothing, blocked, ignored, the_child_of};
+use common::{DESCRIPTORS_AT_REST, assert_keeps_no_copy, assert_leaves_nothing, blocked, ignored, the_child_of};
 use nix::sys::signal::Signal;
 
 /// What a client waits for that asks before it sends a body.
@@ -87,9 +87,9 @@ fn an_application_that_ends_its_process_does_not_end_the_server() {
 fn an_application_has_nothing_open_that_is_the_servers() {
     let server = start();
     let (mut client, child) = client_whose_body_is_awaited(&server);
-    // The connection has the place of the listener.
-    assert_eq!(processes::descriptors(child).unwrap(), DESCRIPTORS_AT_REST);
-    assert_eq!(server.descriptors().unwrap(), DESCRIPTORS_AT_REST);
+    // By now the application runs, so what is open stays open for it.
+    assert_eq!(processes::descriptors(child).unwrap(), DESCRIPTORS_AT_REST, "its connection instead of the listener");
+    assert_keeps_no_copy(server.id());
     client.send(b"abc").unwrap();
     assert_eq!(answer(client), ok("3 bytes"));
 }
