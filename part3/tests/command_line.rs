@@ -13,7 +13,7 @@ fn run(stage: &str, arguments: &[&str]) -> Output {
 }
 
 fn run_without_application(stage: &str, arguments: &[&str]) -> Output {
-    Command::new(binary(stage)).args(arguments).env("COLUMNS", "100").output().unwrap()
+    Command::new(binary(stage)).args(arguments).env("COLUMNS", "200").output().unwrap()
 }
 
 /// Asserts that a stage refuses to run, with `code` and with one line on standard error that holds all of `words`.
