@@ -163,7 +163,7 @@ fn meet(bad: &Misbehaviour) {
 
 #[test]
 fn a_client_that_leaves_at_any_time_leaves_nothing_behind() {
-    let mut server = start_hello(&["--timeout", "600"]);
+    let mut server = start_hello(&["--timeout", "600", "--backlog", "64"]);
     let at_rest = server.descriptors().unwrap();
     let request = request("POST", "/", "HTTP/1.1", "body");
     for length in (0..=request.len()).step_by(7) {
