@@ -167,3 +167,80 @@ impl Write for Errors {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::Version;
+
+    /// The environ of a request with these fields, and with a body of `content_length`.
+    fn environ(target: &str, fields: &[(&str, &[u8])], content_length: Option<u64>) -> Environ {
+        let server = ServerFacts { name: "server".to_owned(), port: 8888, process_per_request: true };
+        let fields = [&[("Host", &b"host"[..])], fields].concat();
+        let head = Head { method: "GET", target, version: Version::Http10, fields };
+        let target = Target::of(&head).unwrap();
+        Environ::new(&server, Some(([127, 0, 0, 2], 40000).into()), &head, &target, content_length, Input::default())
+    }
+
+    #[test]
+    fn variables_are_those_of_cgi() {
+        let environ = environ("/a%20b/%e2%82%ac?q=%20", &[("User-Agent", b"x"), ("Content-Type", b"y")], Some(5));
+        for (name, value) in [
+            ("REQUEST_METHOD", "GET"),
+            ("SCRIPT_NAME", ""),
+            ("PATH_INFO", "/a b/\u{20ac}"),
+            ("QUERY_STRING", "q=%20"),
+            ("REQUEST_URI", "/a%20b/%e2%82%ac?q=%20"),
+            ("SERVER_PROTOCOL", "HTTP/1.0"),
+            ("SERVER_NAME", "server"),
+            ("SERVER_PORT", "8888"),
+            ("REMOTE_ADDR", "127.0.0.2"),
+            ("REMOTE_PORT", "40000"),
+            ("HTTP_HOST", "host"),
+            ("HTTP_USER_AGENT", "x"),
+            ("CONTENT_TYPE", "y"),
+            ("CONTENT_LENGTH", "5"),
+        ] {
+            assert_eq!(environ.get(name), Some(value.as_bytes()), "{name}");
+            assert_eq!(environ.text(name), value);
+        }
+        assert_eq!((environ.get("HTTP_X"), environ.text("HTTP_X").as_ref()), (None, ""));
+        assert!(environ.multiprocess && environ.run_once && !environ.multithread);
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_stay_as_they_are() {
+        let environ = environ("/%ff", &[("X", b"\xe9")], None);
+        assert_eq!((environ.get("PATH_INFO"), environ.get("HTTP_X")), (Some(&b"/\xff"[..]), Some(&b"\xe9"[..])));
+        assert_eq!(environ.text("PATH_INFO"), "/\u{fffd}");
+    }
+
+    #[test]
+    fn each_variable_is_there_once() {
+        let fields: [(&str, &[u8]); 9] = [
+            ("Accept", b"a"),
+            ("Cookie", b"1"),
+            ("ACCEPT", b"b"),
+            ("accept", b""),
+            ("cookie", b"2"),
+            ("A-B", b"c"),
+            ("A_B", b"d"),
+            ("Proxy", b"e"),
+            ("Content_Length", b"6"),
+        ];
+        let environ = environ("http://other/", &fields, None);
+        for (name, value) in
+            [("HTTP_ACCEPT", &b"a, b, "[..]), ("HTTP_COOKIE", b"1; 2"), ("HTTP_A_B", b"c"), ("HTTP_HOST", b"other")]
+        {
+            assert_eq!(environ.get(name), Some(value), "{name}");
+        }
+        let mut names: Vec<&str> = environ.variables().map(|(name, _)| name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "{names:?}");
+        for absent in ["HTTP_PROXY", "HTTP_CONTENT_LENGTH", "CONTENT_LENGTH", "CONTENT_TYPE"] {
+            assert_eq!(environ.get(absent), None, "{absent}");
+        }
+    }
+}

@@ -243,3 +243,145 @@ pub(crate) fn store_chunked(
     body.rewind()?;
     Ok((body, length))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A client, and the connection that the server has to it.
+    fn connect() -> (UnixStream, Arc<Connection>) {
+        let (client, server) = UnixStream::pair().unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        (client, Arc::new(Connection::new(server.into())))
+    }
+
+    /// A body of `length` bytes, of which `first` has come with the head, and `later` comes before the client finishes.
+    fn body(first: &[u8], later: &[u8], length: u64) -> Input {
+        let (mut client, connection) = connect();
+        client.write_all(later).unwrap();
+        Input::incoming(Incoming::new(connection, Pace::new(PATIENCE), first.to_vec(), length))
+    }
+
+    #[test]
+    fn a_body_ends_where_its_length_says() {
+        for (first, later) in [("", "abcdefg"), ("abc", "defg"), ("abcde", "fg"), ("abcdefg", "")] {
+            let mut input = body(first.as_bytes(), later.as_bytes(), 5);
+            let mut text = String::new();
+            input.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "abcde", "{first:?} and {later:?}");
+            assert_eq!(input.read_up_to(9).unwrap(), b"");
+            assert!(input.take_back().is_complete);
+        }
+        assert_eq!(body(b"", b"more", 0).read_up_to(9).unwrap(), b"");
+    }
+
+    #[test]
+    fn it_is_read_in_parts_and_lines() {
+        let input = body(b"on", b"e\ntwo\n\nlast", 13);
+        assert_eq!(input.read_up_to(0).unwrap(), b"");
+        assert_eq!(input.read_up_to(2).unwrap(), b"on");
+        assert_eq!(input.read_line(0).unwrap(), b"");
+        assert_eq!(input.read_line(u64::MAX).unwrap(), b"e\n");
+        assert_eq!(input.read_line(2).unwrap(), b"tw");
+        assert_eq!(input.read_line(2).unwrap(), b"o\n");
+        assert_eq!(input.clone().read_line(9).unwrap(), b"\n", "a clone is the same body");
+        assert_eq!(input.read_line(9).unwrap(), b"last");
+        assert_eq!(input.read_line(9).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_body_that_ends_early_or_does_not_come_is_an_error_and_a_refusal() {
+        let (mut client, connection) = connect();
+        client.write_all(b"de").unwrap();
+        let pace = Pace::new(Duration::from_millis(50));
+        let input = Input::incoming(Incoming::new(Arc::clone(&connection), pace, b"abc".to_vec(), 6));
+        assert_eq!(input.read_up_to(5).unwrap(), b"abcde");
+        assert_eq!(input.read_up_to(1).unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(client);
+        assert_eq!(input.read_line(1).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        let leftover = input.take_back();
+        assert!(!leftover.is_complete);
+        assert_eq!(leftover.refusal.unwrap().status, "400 Bad Request");
+    }
+
+    #[test]
+    fn after_the_request_a_body_is_at_its_end_and_lets_go_of_the_connection() {
+        let (_client, connection) = connect();
+        let incoming = Incoming::new(Arc::clone(&connection), Pace::new(PATIENCE), b"abc".to_vec(), 6);
+        let input = Input::incoming(incoming);
+        let kept = input.clone();
+        assert!(!input.take_back().is_complete);
+        assert_eq!(kept.read_up_to(9).unwrap(), b"");
+        assert!(kept.take_back().is_complete, "there is nothing left to ask for");
+        assert!(Arc::into_inner(connection).is_some());
+    }
+
+    #[test]
+    fn a_client_that_waits_is_told_to_continue_when_the_body_is_read_and_not_before() {
+        let (mut client, connection) = connect();
+        let incoming = Incoming::new(connection, Pace::new(PATIENCE), Vec::new(), 2).expected(true);
+        let input = Input::incoming(incoming);
+        client.set_nonblocking(true).unwrap();
+        assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        client.write_all(b"ab").unwrap();
+        assert_eq!(input.read_up_to(1).unwrap(), b"a");
+        assert_eq!(input.read_up_to(9).unwrap(), b"b");
+        let mut told = Vec::new();
+        drop(input);
+        client.read_to_end(&mut told).unwrap();
+        assert_eq!(told, CONTINUE);
+    }
+
+    /// Stores a chunked body of which `first` has come with the head, and which the client then ends.
+    fn store(first: &[u8], later: &[u8], limit: u64) -> Result<(Vec<u8>, u64), &'static str> {
+        let (mut client, connection) = connect();
+        let client = std::thread::spawn({
+            let later = later.to_vec();
+            move || client.write_all(&later)
+        });
+        let stored = store_chunked(&connection, &mut Pace::new(PATIENCE), first, limit);
+        drop(connection);
+        let _ = client.join().unwrap();
+        match stored {
+            Ok((mut file, length)) => {
+                let mut body = Vec::new();
+                file.read_to_end(&mut body).unwrap();
+                Ok((body, length))
+            }
+            Err(StoreError::Refused(refusal)) => Err(refusal.status),
+            Err(StoreError::Failed(failure)) => panic!("{failure}"),
+        }
+    }
+
+    #[test]
+    fn a_chunked_body_is_stored_without_its_coding() {
+        let coded = b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n";
+        for split in 0..=coded.len() {
+            let (first, later) = coded.split_at(split);
+            assert_eq!(store(first, later, 7), Ok((b"abcdefg".to_vec(), 7)), "split at {split}");
+        }
+        let large = vec![b'x'; KEPT_IN_MEMORY + 1];
+        let coded = [b"10001\r\n", &large[..], b"\r\n0\r\n\r\n"].concat();
+        assert_eq!(store(b"", &coded, 1 << 20), Ok((large, KEPT_IN_MEMORY as u64 + 1)));
+    }
+
+    #[test]
+    fn a_chunked_body_that_breaks_a_rule_is_not_stored() {
+        for (later, status) in [
+            ("", "400 Bad Request"),
+            ("3\r\nabc\r\n", "400 Bad Request"),
+            ("3\r\nabc\r\n0\r\n", "400 Bad Request"),
+            ("three\r\n", "400 Bad Request"),
+            ("8\r\nabcdefgh\r\n0\r\n\r\n", "413 Content Too Large"),
+            ("ffffffffffff\r\nabcdefgh", "413 Content Too Large"),
+        ] {
+            assert_eq!(store(b"", later.as_bytes(), 7), Err(status), "{later:?}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the tests of the gateway share.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use client::probe::Probe;
+use client::server::Server;
+
+/// The server.
+pub const WEBSERVER2: &str = env!("CARGO_BIN_EXE_webserver2");
+/// The body that `hello:app` answers with.
+pub const HELLO: &str = "Hello world from a simple WSGI application!\n";
+
+/// Starts webserver2 with `hello:app` on a free port.
+pub fn start_hello(options: &[&str]) -> Server {
+    Server::start(Command::new(WEBSERVER2).args(["--port", "0", "hello:app"]).args(options)).unwrap()
+}
+
+/// Starts examples/behaviours.rs, which prints no requests, on a free port.
+pub fn start_behaviours(options: &[&str]) -> Server {
+    Server::start(Command::new(example("behaviours")).args(["--port", "0"]).args(options)).unwrap()
+}
+
+/// Where the program of an example is. `cargo test` builds it; `cargo test --test NAME` does not, and takes what is
+/// there.
+fn example(name: &str) -> PathBuf {
+    let program = Path::new(WEBSERVER2).with_file_name("examples").join(name);
+    let advice = "cargo test builds it, and so does cargo build -p part2 --example";
+    assert!(program.exists(), "{} is not there; {advice} {name}", program.display());
+    program
+}
+
+/// An answer, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status line, without the version.
+    pub status: String,
+    /// The other lines of the head.
+    pub fields: Vec<(String, String)>,
+    /// What follows the head: the body with its coding.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Reads what a server has sent by the time it closes the connection.
+    pub fn read(bytes: &[u8]) -> Answer {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+        let end = end.unwrap_or_else(|| panic!("no head in {:?}", bytes.escape_ascii().to_string()));
+        let mut lines = str::from_utf8(&bytes[..end]).unwrap().split("\r\n");
+        let status = lines.next().unwrap().strip_prefix("HTTP/1.1 ").unwrap().to_owned();
+        let fields = lines.map(|line| line.split_once(": ").unwrap());
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Answer { status, fields, body: bytes[end + 4..].to_vec() }
+    }
+
+    /// The value of the field called `name`; it may be there once at most.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut values = self.fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        let value = values.next().map(|(_, value)| value.as_str());
+        assert!(values.next().is_none(), "{name} twice: {self:?}");
+        value
+    }
+
+    /// The body as text, without its coding.
+    pub fn text(&self) -> String {
+        let mut body = Vec::new();
+        match self.field("Transfer-Encoding") {
+            Some(_) => {
+                let mut decoder = part2::chunked::Decoder::default();
+                let decoded = decoder.decode::<part2::Refusal>(&self.body, |piece| {
+                    body.extend_from_slice(piece);
+                    Ok(())
+                });
+                assert_eq!((decoded, decoder.is_complete()), (Ok(self.body.len()), true), "{self:?}");
+            }
+            None => body.clone_from(&self.body),
+        }
+        String::from_utf8(body).unwrap()
+    }
+}
+
+/// Sends `bytes`, and reads the answer until the server closes the connection in an orderly way.
+pub fn ask(server: &Server, bytes: impl AsRef<[u8]>) -> Answer {
+    let bytes = bytes.as_ref();
+    let asked = || bytes[..bytes.len().min(200)].escape_ascii().to_string();
+    let mut client = Probe::connect(server.port()).unwrap();
+    client.send(bytes).unwrap_or_else(|error| panic!("{}: {error}", asked()));
+    let answer = client.read_to_end().unwrap_or_else(|error| panic!("{}: {error}", asked()));
+    assert!(!answer.is_empty(), "no answer to {}: {}", asked(), server.errors());
+    Answer::read(answer)
+}
+
+/// A request for `path` with a body, if `body` is not empty.
+pub fn request(method: &str, path: &str, version: &str, body: &str) -> String {
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    format!("{method} {path} {version}\r\nHost: localhost\r\n{length}\r\n{body}")
+}
+
+/// Asks for `path`.
+pub fn get(server: &Server, path: &str) -> Answer {
+    ask(server, request("GET", path, "HTTP/1.1", ""))
+}
+
+/// Asserts that a new client of `server` is answered by `hello:app`.
+pub fn assert_answers(server: &Server) {
+    assert_eq!(get(server, "/").text(), HELLO);
+}
+
+/// The status codes of all answers in what a server has sent.
+pub fn codes(sent: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(sent);
+    text.match_indices("HTTP/1.1 ").map(|(at, found)| text[at + found.len()..].chars().take(3).collect()).collect()
+}
