@@ -83,6 +83,13 @@ impl HeadReader {
         &self.bytes
     }
 
+    /// The first line, which should be the request line, as far as it has come.
+    pub fn first_line(&self) -> &[u8] {
+        let begin = self.bytes.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(self.bytes.len());
+        let line = &self.bytes[begin..];
+        &line[..line.iter().position(|byte| b"\r\n".contains(byte)).unwrap_or(line.len()).min(LINE_LIMIT)]
+    }
+
     /// The method, as soon as there is a request line that is one.
     pub fn method(&self) -> Option<&str> {
         self.request_line.as_ref().map(|line| self.text(&line.method))

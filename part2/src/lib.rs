@@ -11,13 +11,16 @@
 //! - [`refusal`]: what the server answers by itself, when there is no request to give to the application
 //!
 //! [`tower`] and [`python`] make applications of what was not written for this server.
+//! [`access`] is the line that is printed of a request, and [`date`] what times are written as.
 //! [`connection`] is what they all read from and write to. [`apps`] finds an application by its name, and [`options`] is
 //! the command line of a server that runs one. [`process`] has the fork that such a server uses.
 
+pub mod access;
 pub mod application;
 pub mod apps;
 pub mod chunked;
 pub mod connection;
+pub mod date;
 pub mod environ;
 pub mod framing;
 pub mod head;
@@ -42,7 +45,7 @@ pub use options::{Defaults, run};
 pub use process::fork;
 pub use refusal::Refusal;
 pub use response::{ResponseError, StartResponse, Write};
-pub use server::{Gateway, WsgiServer, make_server};
+pub use server::{Gateway, Shown, WsgiServer, make_server};
 
 /// Says on `wsgi.errors` why an application failed. What has several lines, such as a traceback, is written at once, so
 /// that it stays together.

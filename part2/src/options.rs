@@ -8,8 +8,9 @@ use clap::{Args, FromArgMatches};
 use part1::options::{Stage, command, parse};
 use part1::{Failure, print, report};
 
-use crate::server::DEFAULT_MAX_BODY;
-use crate::{WsgiServer, apps};
+use crate::WsgiServer;
+use crate::apps::{self, Settings};
+use crate::server::{DEFAULT_MAX_BODY, Shown};
 
 // What a server with an application takes beside `part1::Options`. (A doc comment would become the text of --help.)
 #[derive(Debug, clap::Args)]
@@ -27,18 +28,37 @@ struct ApplicationOptions {
     #[arg(long, value_name = "DIR")]
     pythonpath: Vec<PathBuf>,
 
-    /// Do not print requests and responses
+    /// The directory that files:app and files:upload serve; the current one by default
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+
+    /// Print no requests
     #[arg(long)]
     quiet: bool,
+
+    /// Print requests and responses, even where a line for each is the default: with files:app and files:upload
+    #[arg(long, conflicts_with = "quiet")]
+    verbose: bool,
 }
 
 impl ApplicationOptions {
-    /// Where to look for Python modules first.
-    fn places(&self) -> &[PathBuf] {
+    /// What concerns the application.
+    fn settings(&self) -> Settings {
         #[cfg(feature = "python")]
-        return &self.pythonpath;
+        let pythonpath = self.pythonpath.clone();
         #[cfg(not(feature = "python"))]
-        &[]
+        let pythonpath = Vec::new();
+        Settings { pythonpath, directory: self.directory.clone(), max_body: self.max_body }
+    }
+
+    /// What is shown of the requests to the application called `name`.
+    fn shown(&self, name: &str) -> Shown {
+        match (self.quiet, self.verbose) {
+            (true, _) => Shown::Nothing,
+            (_, true) => Shown::Everything,
+            _ if apps::serves_files(name) => Shown::Line,
+            _ => Shown::Everything,
+        }
     }
 }
 
@@ -71,13 +91,17 @@ pub fn run(
         report(format_args!("Provide a WSGI application object as module:callable\n\n{}", apps::list().trim_end()));
         process::exit(2)
     };
-    let application = apps::find(name, options.places()).unwrap_or_else(|error| {
+    if options.directory.is_some() && !apps::serves_files(name) {
+        report(format_args!("{name} serves no directory; --directory is for files:app and files:upload"));
+        process::exit(2)
+    }
+    let application = apps::find(name, &options.settings()).unwrap_or_else(|error| {
         report(error);
         process::exit(2)
     });
     let server = WsgiServer::new(&server_options, application).map(|mut server| {
         server.gateway.max_body = options.max_body;
-        server.gateway.is_quiet = options.quiet;
+        server.gateway.shown = options.shown(name);
         server.gateway.set_process_per_request(defaults.process_per_request);
         print(format_args!("WSGIServer: Serving HTTP on port {} ...", server.gateway.port()));
         server

@@ -163,6 +163,8 @@ pub(crate) struct Response {
     fault: Option<ResponseError>,
     /// What is printed of it, if it is to be printed.
     shown: Option<Shown>,
+    /// The status code, once the head has been sent, and how many bytes of the body have.
+    sent: Option<(u16, u64)>,
 }
 
 enum Stage {
@@ -207,7 +209,7 @@ enum Coding {
 impl Response {
     /// The response to a request of this version.
     pub(crate) fn new(connection: Arc<Connection>, pace: Pace, is_head: bool, version: Version) -> Response {
-        Response { connection, pace, is_head, version, stage: Stage::Waiting, fault: None, shown: None }
+        Response { connection, pace, is_head, version, stage: Stage::Waiting, fault: None, shown: None, sent: None }
     }
 
     /// Keeps what is to be printed.
@@ -219,6 +221,11 @@ impl Response {
     /// Whether part of it has been sent.
     pub(crate) fn has_begun(&self) -> bool {
         matches!(self.stage, Stage::Sending(_) | Stage::Ended)
+    }
+
+    /// The status code, and how many bytes of the body have been sent; `None` if the head has not.
+    pub(crate) fn sent(&self) -> Option<(u16, u64)> {
+        self.sent
     }
 
     /// What is to be printed of it.
@@ -243,6 +250,7 @@ impl Response {
         let mut bytes = Vec::new();
         if let Stage::Started(started) = &self.stage {
             let length = if is_all { Some(block.len() as u64) } else { None };
+            self.sent = Some((started.code, 0));
             bytes = self.begin(started.finish(length, self.is_head, self.version));
         }
         let Stage::Sending(sending) = &mut self.stage else { return Ok(()) };
@@ -275,6 +283,11 @@ impl Response {
                 }
             }
         }
+        if coding != Coding::Nothing
+            && let Some((_, length)) = &mut self.sent
+        {
+            *length += allowed.len() as u64;
+        }
         match coding {
             Coding::Plain if allowed.len() < block.len() => {
                 Err(misuse("the application sent more than its Content-Length says; the rest is dropped"))
@@ -287,6 +300,7 @@ impl Response {
         self.check_started()?;
         let mut bytes = Vec::new();
         if let Stage::Started(started) = &self.stage {
+            self.sent = Some((started.code, 0));
             bytes = self.begin(started.finish(Some(0), self.is_head, self.version));
         }
         let Stage::Sending(Sending { coding, left }) = std::mem::replace(&mut self.stage, Stage::Ended) else {

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{SockaddrStorage, getpeername};
 use part1::{Failure, Printable, accept, listen, port_of, report};
 
+use crate::access;
 use crate::connection::{Connection, Pace};
 use crate::environ::ServerFacts;
 use crate::framing::Framing;
@@ -66,7 +67,7 @@ impl<'a> WsgiServer<'a> {
             server,
             timeout: options.timeout,
             max_body: DEFAULT_MAX_BODY,
-            is_quiet: true,
+            shown: Shown::Nothing,
         };
         Ok(WsgiServer { listener, gateway })
     }
@@ -109,8 +110,19 @@ pub struct Gateway<'a> {
     timeout: Duration,
     /// The most bytes that the body of a request may have.
     pub max_body: u64,
-    /// Whether requests and responses are not printed.
-    pub is_quiet: bool,
+    /// What is printed of requests and responses, on standard output.
+    pub shown: Shown,
+}
+
+/// What a server prints of requests and responses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// The head of each request behind `<`, and each response behind `>`.
+    Everything,
+    /// A line for each request, once it is answered ([`crate::access`]).
+    Line,
+    /// Nothing.
+    Nothing,
 }
 
 /// A request, as far as it can be told by its head and what came with it.
@@ -169,7 +181,7 @@ impl Gateway<'_> {
         let connection = Arc::new(Connection::new(connection));
         let mut head = HeadReader::default();
         let outcome = match self.read_request(&connection, &mut head) {
-            Ok(request) => self.run_application(&connection, request),
+            Ok(request) => self.run_application(&connection, &head, request),
             Err(NoRequest::Nothing) => return Ok(()),
             Err(NoRequest::Failed(failure)) => return Err(failure),
             Err(NoRequest::OptionsOfServer(is_complete)) => {
@@ -192,7 +204,7 @@ impl Gateway<'_> {
     fn read_request(&self, connection: &Arc<Connection>, reader: &mut HeadReader) -> Result<Request, NoRequest> {
         let mut pace = Pace::new(self.timeout);
         let length = self.read_head(connection, &mut pace, reader);
-        if !self.is_quiet {
+        if self.shown == Shown::Everything {
             let came = reader.bytes();
             print_lines("< ", &came[..*length.as_ref().unwrap_or(&came.len())]);
         }
@@ -248,10 +260,15 @@ impl Gateway<'_> {
     }
 
     /// Has the application answer. Returns whether all of the request has been received.
-    fn run_application(&self, connection: &Arc<Connection>, request: Request) -> Result<bool, Failure> {
+    fn run_application(
+        &self,
+        connection: &Arc<Connection>,
+        head: &HeadReader,
+        request: Request,
+    ) -> Result<bool, Failure> {
         let Request { environ, input, is_head, version } = request;
         let response = Response::new(Arc::clone(connection), Pace::new(self.timeout), is_head, version);
-        let start_response = StartResponse::new(response.shown(!self.is_quiet));
+        let start_response = StartResponse::new(response.shown(self.shown == Shown::Everything));
 
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.finish_response(environ, &start_response, is_head)));
         let leftover = input.take_back();
@@ -276,9 +293,7 @@ impl Gateway<'_> {
                 }
             }
         };
-        if let Some(shown) = response.take_shown() {
-            print_lines("> ", &shown.lines());
-        }
+        self.show(connection, head, &mut response);
         outcome.map(|()| leftover.is_complete)
     }
 
@@ -299,15 +314,23 @@ impl Gateway<'_> {
         Ok(())
     }
 
+    /// Prints what is to be seen of a response that is over.
+    fn show(&self, connection: &Connection, head: &HeadReader, response: &mut Response) {
+        if let Some(shown) = response.take_shown() {
+            print_lines("> ", &shown.lines());
+        }
+        if self.shown == Shown::Line {
+            part1::print(access::line(peer(connection), head.first_line(), response.sent()));
+        }
+    }
+
     /// Answers without the application.
     fn answer(&self, connection: &Arc<Connection>, head: &HeadReader, status: &str, text: &str) -> Result<(), Failure> {
         let is_head = head.method() == Some("HEAD");
         let response = Response::new(Arc::clone(connection), Pace::new(self.timeout), is_head, Version::Http11);
-        let mut response = response.shown(!self.is_quiet);
+        let mut response = response.shown(self.shown == Shown::Everything);
         let outcome = response.replace(status, text);
-        if let Some(shown) = response.take_shown() {
-            print_lines("> ", &shown.lines());
-        }
+        self.show(connection, head, &mut response);
         match outcome {
             Err(ResponseError::Connection(errno)) => Err(Failure::call("send", errno)),
             _ => Ok(()),

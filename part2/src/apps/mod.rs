@@ -4,6 +4,7 @@
 
 #[cfg(feature = "frameworks")]
 pub mod axumapp;
+pub mod files;
 pub mod hello;
 #[cfg(feature = "frameworks")]
 pub mod poemapp;
@@ -11,12 +12,33 @@ pub mod poemapp;
 pub mod warpapp;
 
 use std::fmt::{self, Display};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use self::files::Files;
 use crate::Application;
 
 /// An application, whichever it is.
 pub type AnyApplication = Box<dyn Application>;
+
+/// What the command line says that concerns applications.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where Python modules are looked for first.
+    pub pythonpath: Vec<PathBuf>,
+    /// The directory whose files are served; the current one if there is none.
+    pub directory: Option<PathBuf>,
+    /// The most bytes that the body of a request may have.
+    pub max_body: u64,
+}
+
+impl Settings {
+    /// The files of the directory.
+    fn files(&self) -> Result<Files, NotFound> {
+        let directory = self.directory.as_deref().unwrap_or(Path::new("."));
+        let advice = "choose a directory that is there with --directory";
+        Files::new(directory).map_err(|error| NotFound(format!("{}: {error} ({advice})", directory.display())))
+    }
+}
 
 /// An application that is known by name.
 struct Known {
@@ -29,7 +51,7 @@ struct Known {
 /// Where an application is.
 enum Place {
     /// In this build.
-    Here(fn() -> AnyApplication),
+    Here(fn(&Settings) -> Result<AnyApplication, NotFound>),
     /// In a build with the feature `frameworks`, which this is not.
     #[cfg_attr(feature = "frameworks", expect(dead_code, reason = "nothing is elsewhere then"))]
     Elsewhere,
@@ -41,7 +63,7 @@ enum Place {
 macro_rules! with_frameworks {
     ($application:expr) => {{
         #[cfg(feature = "frameworks")]
-        let place = Place::Here(|| Box::new($application));
+        let place = Place::Here(|_| Ok(Box::new($application)));
         #[cfg(not(feature = "frameworks"))]
         let place = Place::Elsewhere;
         place
@@ -50,7 +72,17 @@ macro_rules! with_frameworks {
 
 /// What is known by name, in the order in which it is listed.
 const KNOWN: &[Known] = &[
-    Known { name: "hello:app", is: "a bare function", place: Place::Here(|| Box::new(hello::app)) },
+    Known { name: "hello:app", is: "a bare function", place: Place::Here(|_| Ok(Box::new(hello::app))) },
+    Known {
+        name: "files:app",
+        is: "the files of a directory",
+        place: Place::Here(|settings| Ok(Box::new(settings.files()?))),
+    },
+    Known {
+        name: "files:upload",
+        is: "the same, and takes uploads",
+        place: Place::Here(|settings| Ok(Box::new(settings.files()?.with_uploads(settings.max_body)))),
+    },
     Known { name: "axumapp:app", is: "axum", place: with_frameworks!(axumapp::app()) },
     Known { name: "warpapp:app", is: "warp", place: with_frameworks!(warpapp::app()) },
     Known { name: "poemapp:app", is: "poem", place: with_frameworks!(poemapp::app()) },
@@ -60,11 +92,11 @@ const KNOWN: &[Known] = &[
     Known { name: "djangoapp:app", is: "Django", place: Place::Python },
 ];
 
-/// Finds the application called `name`. Python modules are looked for in `pythonpath` first.
+/// Finds the application called `name`, and makes it as `settings` say.
 ///
 /// # Errors
-/// There is none, or this build lacks it; the error says what to do.
-pub fn find(name: &str, pythonpath: &[PathBuf]) -> Result<AnyApplication, NotFound> {
+/// There is none, or this build lacks it, or it can't be made; the error says what to do.
+pub fn find(name: &str, settings: &Settings) -> Result<AnyApplication, NotFound> {
     let (module, callable) = match name.split_once(':') {
         Some((module, callable)) if !module.is_empty() && !callable.is_empty() => (module, callable),
         _ => return Err(NotFound(format!("{name:?} is not of the form module:callable"))),
@@ -72,7 +104,7 @@ pub fn find(name: &str, pythonpath: &[PathBuf]) -> Result<AnyApplication, NotFou
     let mut of_module =
         KNOWN.iter().filter(|known| known.name.split_once(':').is_some_and(|(other, _)| other == module));
     match of_module.clone().find(|known| known.name == name).map(|known| &known.place) {
-        Some(Place::Here(make)) => return Ok(make()),
+        Some(Place::Here(make)) => return make(settings),
         Some(Place::Elsewhere) => return Err(lacks(name, "frameworks")),
         Some(Place::Python) => {}
         None => {
@@ -82,12 +114,9 @@ pub fn find(name: &str, pythonpath: &[PathBuf]) -> Result<AnyApplication, NotFou
         }
     }
     #[cfg(feature = "python")]
-    return Ok(Box::new(crate::python::find(module, callable, pythonpath)?));
+    return Ok(Box::new(crate::python::find(module, callable, &settings.pythonpath)?));
     #[cfg(not(feature = "python"))]
-    {
-        let _ = pythonpath;
-        Err(lacks(name, "python"))
-    }
+    Err(lacks(name, "python"))
 }
 
 /// What to do about a feature that this build lacks.
@@ -97,6 +126,12 @@ fn lacks(name: &str, feature: &str) -> NotFound {
         false => format!("{name} is not built in, and Python's applications need the feature {feature}"),
     };
     NotFound(format!("{what}: add `--features {feature}` to `cargo run`, in front of `--`"))
+}
+
+/// Whether the application called `name` serves files: that is what `--directory` is for, and whoever runs it expects a
+/// line for each request, as `python -m http.server` prints it.
+pub fn serves_files(name: &str) -> bool {
+    name.split_once(':').is_some_and(|(module, _)| module == "files")
 }
 
 /// Why an application was not found, and what to do.
