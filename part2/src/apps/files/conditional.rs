@@ -100,12 +100,10 @@ fn matches(list: &[u8], is_it: impl Fn(&str) -> bool) -> bool {
     }
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
-        let opening = if rest.starts_with("W/\"") { 3 } else { 1 };
-        if !rest[..opening.min(rest.len())].ends_with('"') {
-            return false;
-        }
-        let Some(length) = rest[opening..].find('"') else { return false };
-        let (tag, after) = rest.split_at(opening + length + 1);
+        let Some(inside) = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"') else { return false };
+        let Some(length) = inside.find('"') else { return false };
+        let after = &inside[length + 1..];
+        let tag = &rest[..rest.len() - after.len()];
         if is_it(tag) {
             return true;
         }

@@ -89,12 +89,17 @@ impl Part<'_> {
         }
     }
 
-    /// What comes next of the part; `None` behind its end.
+    /// What comes next of the part, which is never empty; `None` behind its end.
     ///
     /// # Errors
     /// [`FormError::Broken`], [`FormError::Input`].
     pub fn next_block(&mut self) -> Result<Option<Bytes>, FormError> {
-        feed(&self.form.allowance, None, self.field.chunk())
+        loop {
+            match feed(&self.form.allowance, None, self.field.chunk())? {
+                Some(block) if block.is_empty() => {}
+                next => return Ok(next),
+            }
+        }
     }
 }
 
