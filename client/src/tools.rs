@@ -6,6 +6,7 @@ use std::env;
 use std::fmt::{self, Display};
 use std::fs;
 use std::net::{Ipv6Addr, TcpListener};
+use std::process::{Command, Stdio};
 
 use nix::unistd::geteuid;
 
@@ -18,6 +19,9 @@ pub enum Need {
     AnotherUser,
     /// Ports below 1024 that not everybody may bind. Linux lets the administrator move that border (ip(7)).
     PrivilegedPorts,
+    /// The right to mount a file system where nobody else sees it: root has it, and where a user may be root in a
+    /// namespace of their own, everybody (user_namespaces(7)).
+    Mounts,
     /// An IPv6 loopback address, which some containers lack.
     Ipv6,
 }
@@ -35,6 +39,12 @@ impl Need {
                 let border = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
                 border.map_or(Some(1024), |border| border.trim().parse().ok()).is_some_and(|border| border >= 1024)
             }
+            Need::Mounts => {
+                let mut unshare = Command::new("unshare");
+                unshare.args(["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]);
+                unshare.stdout(Stdio::null()).stderr(Stdio::null());
+                unshare.status().is_ok_and(|status| status.success())
+            }
             Need::Ipv6 => TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok(),
         }
     }
@@ -46,6 +56,7 @@ impl Display for Need {
             Need::Program(name) => write!(f, "{name}"),
             Need::AnotherUser => write!(f, "root, to become another user"),
             Need::PrivilegedPorts => write!(f, "ports below 1024 to be privileged"),
+            Need::Mounts => write!(f, "unshare and the right to mount a file system with it"),
             Need::Ipv6 => write!(f, "an IPv6 loopback address"),
         }
     }
