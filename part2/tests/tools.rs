@@ -100,6 +100,12 @@ fn in_a_browser() {
     let files = files(chosen.path());
     browser.choose("input[type=file]", &files);
     photograph("form");
+    browser.run(
+        "document.querySelector('progress').hidden = false; document.querySelector('progress').value = 0.6; \
+         document.querySelector('output').textContent = '60 %'; document.querySelector('button').disabled = true;",
+    );
+    photograph("sending");
+    browser.run("document.querySelector('progress').hidden = true; document.querySelector('button').disabled = false;");
     // What is said while the file is on its way is gone soon.
     browser.run(
         "window.said = []; const output = document.querySelector('output'); \
@@ -144,6 +150,8 @@ fn without_scripts() {
     browser.choose("input[type=file]", &files);
     browser.click("button");
     browser.wait_for("h1", "2 files are stored");
+    // The form was sent as a page of its own, and not by the script.
+    assert_eq!(browser.run("return history.length").as_u64(), Some(3));
     for file in &files {
         let stored = directory.path().join("books").join(file.file_name().unwrap());
         assert!(fs::read(stored).unwrap() == fs::read(file).unwrap(), "{}", file.display());

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use client::server::{PATIENCE, Server, port_to_come_back_to};
@@ -26,10 +27,14 @@ pub struct Browser {
 impl Browser {
     /// Starts a browser.
     pub fn start(has_scripts: bool) -> Browser {
+        // Nobody else may find the port free before the driver has it.
+        static STARTING: Mutex<()> = Mutex::new(());
+        let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let port = port_to_come_back_to().unwrap();
         let profile = tempfile::tempdir().unwrap();
         let driver = Server::start(Command::new("chromedriver").arg(format!("--port={port}"))).unwrap();
         wait::until(PATIENCE, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()).expect("no driver");
+        drop(starting);
         let mut browser = Browser { driver, session: String::new(), _profile: profile };
         let scripts = if has_scripts { 1 } else { 2 };
         let profile = format!("--user-data-dir={}", browser._profile.path().display());
@@ -59,9 +64,17 @@ impl Browser {
 
     /// The text that the first element shows that is `css`, once there is one.
     pub fn text(&self, css: &str) -> String {
-        let element = self.find(css);
-        let text = self.call("GET", &format!("/session/{}/element/{element}/text", self.session), &Value::Null);
-        text.as_str().unwrap().to_owned()
+        wait::until(PATIENCE, || self.shown(css)).unwrap_or_else(|| panic!("there is no {css} on {}", self.url()))
+    }
+
+    /// The same; `None` if there is none, or the page changes just then.
+    fn shown(&self, css: &str) -> Option<String> {
+        let session = &self.session;
+        let question = json!({"using": "css selector", "value": css});
+        let found = self.try_call("POST", &format!("/session/{session}/element"), &question).ok()?;
+        let element = found[ELEMENT].as_str()?;
+        let text = self.try_call("GET", &format!("/session/{session}/element/{element}/text"), &Value::Null).ok()?;
+        text.as_str().map(str::to_owned)
     }
 
     /// Clicks the first element that is `css`.
@@ -86,7 +99,7 @@ impl Browser {
     pub fn wait_for(&self, css: &str, text: &str) {
         let mut shown = String::new();
         let is_there = || {
-            shown = self.text(css);
+            shown = self.shown(css)?;
             shown.contains(text).then_some(())
         };
         wait::until(PATIENCE, is_there).unwrap_or_else(|| panic!("{css} shows {shown:?}, not {text:?}"));

@@ -13,7 +13,7 @@ const SCRIPT: &str = include_str!("upload.js");
 /// somebody uploaded get into it as markup after all, it does nothing (Content Security Policy Level 3).
 /// Tested in this file: whoever changes style or script is told the new hash.
 const POLICY: &str = "default-src 'none'; style-src 'sha256-STYLE'; base-uri 'none'; frame-ancestors 'none'";
-const STYLE_HASH: &str = "wvpi/QYEMkPFpGgqrirSse7hg9jf3eOnMfTGvRhKM7I=";
+const STYLE_HASH: &str = "fzGMPMiCZGVClcCtTI1II333Dw1z9KakD0hzdFlZofY=";
 const SCRIPT_HASH: &str = "Gb6G0VzWiigK6lue4l+kqz0JNPLbzKeZHlNFykpdfjQ=";
 
 /// A page, as far as pages differ.
