@@ -47,7 +47,19 @@ impl Form {
     ///
     /// # Errors
     /// [`FormError::NoForm`].
-    pub fn new(content_type: &str, mut input: impl Read + Send + 'static) -> Result<Form, FormError> {
+    pub fn new(content_type: &str, input: impl Read + Send + 'static) -> Result<Form, FormError> {
+        Form::with_blocks(content_type, input, BLOCK)
+    }
+
+    /// The same, with blocks of `length` bytes: for tests, which care about where a form is cut.
+    ///
+    /// # Errors
+    /// [`FormError::NoForm`].
+    pub fn with_blocks(
+        content_type: &str,
+        mut input: impl Read + Send + 'static,
+        length: usize,
+    ) -> Result<Form, FormError> {
         let boundary = multer::parse_boundary(content_type).map_err(|_| FormError::NoForm)?;
         // RFC 2046, section 5.1.1: 1 to 70 characters.
         if boundary.is_empty() || boundary.len() > 70 {
@@ -57,7 +69,7 @@ impl Form {
         let allowed = Arc::clone(&allowance);
         let blocks = futures_util::stream::poll_fn(move |_| match allowed.swap(0, Ordering::Relaxed) {
             0 => Poll::Pending,
-            _ => Poll::Ready(read_block(&mut input).transpose()),
+            _ => Poll::Ready(read_block(&mut input, length).transpose()),
         });
         Ok(Form { multipart: Multipart::new(blocks, boundary), allowance })
     }
@@ -129,9 +141,9 @@ fn feed<T>(
 }
 
 /// Reads a block, as full as it gets; `None` at the end.
-fn read_block(input: &mut impl Read) -> io::Result<Option<Bytes>> {
-    let mut block = Vec::with_capacity(BLOCK);
-    input.take(BLOCK as u64).read_to_end(&mut block)?;
+fn read_block(input: &mut impl Read, length: usize) -> io::Result<Option<Bytes>> {
+    let mut block = Vec::with_capacity(length);
+    input.take(length as u64).read_to_end(&mut block)?;
     Ok((!block.is_empty()).then(|| Bytes::from(block)))
 }
 
