@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -663,6 +664,58 @@ fn a_client_that_leaves_a_download_leaves_nothing_open() {
     drop(begin_download(&site, "large", 64 << 20));
     let closed = || (site.server.descriptors().unwrap() == at_rest).then_some(());
     wait::until(PATIENCE, closed).expect("a file or a connection is still open");
+}
+
+/// A server that is not run by root, whom no permission binds.
+fn start_as_nobody(directory: &Path) -> (TempDir, Server) {
+    // Nobody may not get at the program where it was built.
+    let programs = tempfile::tempdir().unwrap();
+    let program = programs.path().join("webserver2");
+    fs::copy(WEBSERVER2, &program).unwrap();
+    fs::set_permissions(programs.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(program);
+    command.args(["files:upload", "--port", "0", "--directory"]).arg(directory);
+    if nix::unistd::geteuid().is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+    (programs, Server::start(&mut command).unwrap())
+}
+
+#[test]
+fn what_the_server_may_not_touch_gets_a_clear_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let permit = |name: &str, mode| fs::set_permissions(path(name), fs::Permissions::from_mode(mode)).unwrap();
+    permit(".", 0o755);
+    for (name, mode) in [("closed", 0o000), ("unreadable", 0o711), ("read-only", 0o555)] {
+        fs::create_dir(path(name)).unwrap();
+        fs::write(path(name).join("file"), "content").unwrap();
+        permit(name, mode);
+    }
+    fs::write(path("file"), "content").unwrap();
+    permit("file", 0o000);
+    let (_programs, server) = start_as_nobody(directory.path());
+    for (path, status) in [
+        ("/", "200"),
+        ("/file", "403"),
+        ("/closed/", "403"),
+        ("/closed/file", "403"),
+        ("/unreadable/", "403"),
+        ("/unreadable/file", "200"),
+        ("/read-only/", "200"),
+    ] {
+        assert_eq!(&common::get(&server, path).status[..3], status, "{path}");
+    }
+    for folder in ["closed", "read-only"] {
+        let answer = ask(&server, post(&format!("/{folder}/"), "", &form(&[("a", &[0; 100_000])])));
+        assert_eq!(answer.status, "403 Forbidden", "{folder}");
+    }
+    let page = ask(&server, post("/read-only/", "", &form(&[("a", b"content")]))).text();
+    assert!(page.contains("This server may not write to this directory. Nothing was stored."), "{page}");
+    assert_eq!(fs::read_dir(path("read-only")).unwrap().count(), 1);
+    for name in ["closed", "unreadable", "read-only"] {
+        permit(name, 0o755); // so that it can be removed
+    }
 }
 
 // ---- The command line, and what is printed ---------------------------------------------------------------------------

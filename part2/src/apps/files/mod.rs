@@ -21,7 +21,7 @@ pub mod send;
 pub mod store;
 pub mod upload;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -77,8 +77,10 @@ impl Files {
         let Some(place) = place(environ) else { return Ok(no_path().send(start_response)) };
         let root = self.root()?;
         match open(&root, &place.relative())? {
-            Found::File(file) if !place.ends_with_slash => self.send(environ, file, &place, start_response),
-            Found::File(_) => Err(Errno::ENOTDIR.into()),
+            Found::File(file, metadata) if !place.ends_with_slash => {
+                self.send(environ, (file, metadata), &place, start_response)
+            }
+            Found::File(..) => Err(Errno::ENOTDIR.into()),
             // Relative links of a page that has no slash at its end would lead beside the directory.
             Found::Folder if !place.ends_with_slash => {
                 let query = environ.text("QUERY_STRING");
@@ -91,9 +93,9 @@ impl Files {
                     match open(&root, &place.relative().join(name)) {
                         // Where there is such a file there would be no form; this is how to get to it.
                         Ok(_) if self.uploads.is_some() && environ.text("QUERY_STRING") == "upload" => break,
-                        Ok(Found::File(file)) => {
+                        Ok(Found::File(file, metadata)) => {
                             let index = Place::of(name.as_bytes()).unwrap_or(place);
-                            return self.send(environ, file, &index, start_response);
+                            return self.send(environ, (file, metadata), &index, start_response);
                         }
                         Ok(Found::Folder) => {}
                         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -114,11 +116,10 @@ impl Files {
     fn send<'a>(
         &self,
         environ: &Environ,
-        file: File,
+        (file, metadata): (File, Metadata),
         place: &Place,
         start_response: &'a StartResponse,
     ) -> io::Result<Body<'a>> {
-        let metadata = file.metadata()?;
         let length = metadata.len();
         let current = Validators::of(&metadata, SystemTime::now());
         let content_type = content_type(place);
@@ -225,7 +226,7 @@ fn no_path() -> Page {
 /// What there is at a place.
 enum Found {
     /// A regular file, open for reading.
-    File(File),
+    File(File, Metadata),
     /// A directory.
     Folder,
 }
@@ -247,8 +248,10 @@ fn open(root: &Dir, path: &Path) -> io::Result<Found> {
     if !kind.is_file() {
         return Err(no_file());
     }
-    let file = root.open_with(path, OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK))?.into_std();
-    if file.metadata()?.is_file() { Ok(Found::File(file)) } else { Err(no_file()) }
+    let mut options = OpenOptions::new();
+    let file = root.open_with(path, options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY))?.into_std();
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok(Found::File(file, metadata)) } else { Err(no_file()) }
 }
 
 /// The page that says why there is not what was asked for.

@@ -1,9 +1,8 @@
 //! The body of a response that comes from a file, piece by piece: however large the file is, little of it is in memory.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 /// How much is read and sent at once.
 pub const BLOCK: usize = 64 * 1024;
@@ -35,19 +34,14 @@ impl Blocks {
     /// A file that has become shorter since its length was announced is an error: the response ends there, with less
     /// than it had announced, and so the client knows. A file that has grown is sent as long as it was.
     fn read(&mut self) -> io::Result<Vec<u8>> {
-        let length = usize::try_from(self.left.end - self.left.start).unwrap_or(BLOCK).min(BLOCK);
-        let mut block = vec![0; length];
-        let length = loop {
-            match self.file.read_at(&mut block, self.left.start) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                outcome => break outcome?,
-            }
-        };
-        if length == 0 {
+        let length = (self.left.end - self.left.start).min(BLOCK as u64);
+        // What is not there yet need not be zero before it comes, as it would be in a vector of that length.
+        let mut block = Vec::with_capacity(BLOCK);
+        (&self.file).take(length).read_to_end(&mut block)?;
+        if block.is_empty() {
             return Err(io::Error::other("a file became shorter while it was sent"));
         }
-        block.truncate(length);
-        self.left.start += length as u64;
+        self.left.start += block.len() as u64;
         Ok(block)
     }
 }
@@ -59,7 +53,12 @@ impl Iterator for Blocks {
         while self.left.is_empty() {
             match self.pieces.next()? {
                 Piece::Text(text) => return Some(Ok(text.into_bytes())),
-                Piece::Part(part) => self.left = part,
+                Piece::Part(part) => {
+                    if let Err(error) = self.file.seek(SeekFrom::Start(part.start)) {
+                        return Some(Err(error));
+                    }
+                    self.left = part;
+                }
             }
         }
         Some(self.read())
