@@ -1,10 +1,18 @@
 //! An accepted connection: reading and writing within a time limit, and writing all there is to write.
 
+use std::fs::File;
+use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+#[cfg(target_os = "linux")]
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+#[cfg(target_os = "linux")]
+use nix::sys::sendfile::sendfile;
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::unistd::write;
 
@@ -72,6 +80,64 @@ pub fn write_within(limit: &mut TimeLimit, connection: &OwnedFd, bytes: &[u8]) -
     }
 }
 
+/// Sends as much of a part of a file to `connection` as it takes now, up to 64 KiB, or waits until it takes some; returns
+/// how much that was: 0 when the file ends before. sendfile(2) does it without a copy in this process.
+///
+/// # Errors
+/// ETIMEDOUT when `limit` has passed; otherwise those of sendfile(2) and poll(2), never EINTR.
+#[cfg(target_os = "linux")]
+pub fn send_file_within(
+    limit: &mut TimeLimit,
+    connection: &OwnedFd,
+    file: &File,
+    range: Range<u64>,
+) -> Result<usize, Errno> {
+    // It has no MSG_DONTWAIT of its own, so the connection itself is told.
+    fcntl(connection, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let mut offset = i64::try_from(range.start).map_err(|_| Errno::EOVERFLOW)?;
+    let length = usize::try_from(range.end - range.start).unwrap_or(SENT_AT_ONCE).min(SENT_AT_ONCE);
+    loop {
+        match sendfile(connection, file, Some(&mut offset), length) {
+            Err(Errno::EAGAIN) => limit.wait(connection, PollFlags::POLLOUT)?,
+            Err(Errno::EINTR) => {}
+            // Not every file system can do it.
+            Err(Errno::EINVAL | Errno::ENOSYS) => return copy_within(limit, connection, file, range),
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Sends as much of a part of a file to `connection` as it takes now, up to 64 KiB, or waits until it takes some; returns
+/// how much that was: 0 when the file ends before.
+///
+/// # Errors
+/// ETIMEDOUT when `limit` has passed; otherwise those of read(2), send(2) and poll(2), never EINTR.
+#[cfg(not(target_os = "linux"))]
+pub fn send_file_within(
+    limit: &mut TimeLimit,
+    connection: &OwnedFd,
+    file: &File,
+    range: Range<u64>,
+) -> Result<usize, Errno> {
+    copy_within(limit, connection, file, range)
+}
+
+/// The most that is sent of a file at once.
+const SENT_AT_ONCE: usize = 64 * 1024;
+
+/// The same by reading and writing.
+fn copy_within(limit: &mut TimeLimit, connection: &OwnedFd, file: &File, range: Range<u64>) -> Result<usize, Errno> {
+    let mut block = vec![0; usize::try_from(range.end - range.start).unwrap_or(SENT_AT_ONCE).min(SENT_AT_ONCE)];
+    let errno = |error: io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+    let length = loop {
+        match file.read_at(&mut block, range.start) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => break outcome.map_err(errno)?,
+        }
+    };
+    if length == 0 { Ok(0) } else { write_within(limit, connection, &block[..length]) }
+}
+
 /// Writes all of `bytes`, an answer or a line for the terminal, in as many calls of write(2) as it takes: each may
 /// accept only a part.
 ///
@@ -86,4 +152,43 @@ pub fn write_all(descriptor: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_file_is_sent_with_and_without_sendfile_and_its_end_is_told() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        for send in [send_file_within, copy_within] {
+            let (connection, mut client) = UnixStream::pair().unwrap();
+            let connection = OwnedFd::from(connection);
+            let mut limit = TimeLimit::new(Duration::from_secs(10));
+            assert_eq!(send(&mut limit, &connection, &file, 2..5), Ok(3));
+            assert_eq!(send(&mut limit, &connection, &file, 8..20), Ok(2));
+            assert_eq!(send(&mut limit, &connection, &file, 10..20), Ok(0));
+            drop(connection);
+            let mut sent = String::new();
+            client.read_to_string(&mut sent).unwrap();
+            assert_eq!(sent, "23489");
+        }
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_of_a_file_is_given_up() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 30).unwrap();
+        for send in [send_file_within, copy_within] {
+            let (connection, _client) = UnixStream::pair().unwrap();
+            let connection = OwnedFd::from(connection);
+            let mut limit = TimeLimit::new(Duration::from_millis(50));
+            let end = (0..1000).find_map(|_| send(&mut limit, &connection, &file, 0..1 << 30).err());
+            assert_eq!(end, Some(Errno::ETIMEDOUT));
+        }
+    }
 }

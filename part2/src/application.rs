@@ -1,6 +1,9 @@
 //! The application: what a server calls, once for each request (PEP 3333, "The Application/Framework Side").
 
 use std::error::Error;
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
 
 use crate::{Environ, StartResponse};
 
@@ -49,21 +52,50 @@ pub type AppError = Box<dyn Error>;
 /// `close()`.
 pub struct Body<'a>(Box<dyn Iterator<Item = Result<Block<'a>, AppError>> + 'a>);
 
-/// A block of a body, in whatever holds its bytes.
-pub type Block<'a> = Box<dyn AsRef<[u8]> + 'a>;
+/// A block of a body.
+pub enum Block<'a> {
+    /// Bytes, in whatever holds them.
+    Bytes(Box<dyn AsRef<[u8]> + 'a>),
+    /// A part of a file, which the kernel sends without showing it to this process, where it can (PEP 3333, "Optional
+    /// Platform-Specific File Handling").
+    File(FilePart),
+}
+
+impl<'a> Block<'a> {
+    /// A block of these bytes.
+    pub fn bytes(bytes: impl AsRef<[u8]> + 'a) -> Block<'a> {
+        Block::Bytes(Box::new(bytes))
+    }
+}
+
+/// A part of a file.
+#[derive(Debug, Clone)]
+pub struct FilePart {
+    /// The file.
+    pub file: Arc<File>,
+    /// From which byte to which.
+    pub range: Range<u64>,
+}
 
 impl<'a> Body<'a> {
     /// A body of these blocks. When there is just one, and the iterator's `size_hint` says so, it gets a Content-Length.
     pub fn new<B: AsRef<[u8]> + 'a>(blocks: impl IntoIterator<Item = B, IntoIter: 'a>) -> Body<'a> {
-        Body(Box::new(blocks.into_iter().map(|block| Ok(Box::new(block) as Block))))
+        Body(Box::new(blocks.into_iter().map(|block| Ok(Block::bytes(block)))))
     }
 
     /// The same for blocks that may fail to be made.
     pub fn fallible<B: AsRef<[u8]> + 'a, E: Into<AppError>>(
         blocks: impl IntoIterator<Item = Result<B, E>, IntoIter: 'a>,
     ) -> Body<'a> {
+        Body::of_blocks(blocks.into_iter().map(|block| block.map(Block::bytes)))
+    }
+
+    /// The same for blocks of any kind.
+    pub fn of_blocks<'b: 'a, E: Into<AppError>>(
+        blocks: impl IntoIterator<Item = Result<Block<'b>, E>, IntoIter: 'a>,
+    ) -> Body<'a> {
         Body(Box::new(blocks.into_iter().map(|block| match block {
-            Ok(block) => Ok(Box::new(block) as Block),
+            Ok(block) => Ok(block),
             Err(error) => Err(error.into()),
         })))
     }

@@ -1,12 +1,14 @@
 //! The connection that a request came on: both its input and its response hold it.
 
+use std::fs::File;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
-use part1::connection::{TimeLimit, read_within, write_within};
+use part1::connection::{TimeLimit, read_within, send_file_within, write_within};
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -66,6 +68,26 @@ impl Connection {
             setsockopt(&self.descriptor, sockopt::TcpNoDelay, &true).or_else(gone)?;
         }
         self.send(pace, bytes)
+    }
+
+    /// Sends a part of a file as part of the final response, and returns whether all of it was there: a file may have
+    /// become shorter.
+    ///
+    /// # Errors
+    /// Those of [`Connection::send`], and those of sendfile(2) or read(2).
+    pub fn answer_from(&self, pace: &mut Pace, file: &File, range: Range<u64>) -> Result<bool, Errno> {
+        let mut at = range.start;
+        while at < range.end {
+            match send_file_within(&mut pace.limit, &self.descriptor, file, at..range.end)? {
+                0 => return Ok(false),
+                length => {
+                    pace.moved(length);
+                    at += length as u64;
+                }
+            }
+        }
+        self.answers.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
     }
 
     /// Closes the connection so that the client gets the whole answer.

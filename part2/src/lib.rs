@@ -38,7 +38,7 @@ pub mod tower;
 
 use std::io;
 
-pub use application::{AppError, Application, Block, Body};
+pub use application::{AppError, Application, Block, Body, FilePart};
 pub use environ::{Environ, Errors};
 pub use input::Input;
 pub use options::{Defaults, run};

@@ -3,11 +3,13 @@
 
 use std::fmt::{self, Display};
 use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
 
+use crate::FilePart;
 use crate::connection::{Connection, Pace};
 use crate::environ::SOFTWARE;
 use crate::head::Version;
@@ -67,7 +69,7 @@ impl StartResponse {
     }
 
     /// Sends a block. `is_all` says that it is the whole body.
-    pub(crate) fn send(&self, block: &[u8], is_all: bool) -> Result<(), ResponseError> {
+    pub(crate) fn send(&self, block: Content, is_all: bool) -> Result<(), ResponseError> {
         self.lock().as_mut().ok_or(ResponseError::Over)?.send(block, is_all)
     }
 
@@ -103,7 +105,7 @@ impl Write {
     /// # Errors
     /// Start_response has failed, the block is more than Content-Length allows, the client is gone, or the request over.
     pub fn send(&self, block: &[u8]) -> Result<(), ResponseError> {
-        self.0.send(block, false)
+        self.0.send(Content::Bytes(block), false)
     }
 }
 
@@ -237,19 +239,20 @@ impl Response {
     pub(crate) fn replace(&mut self, status: &str, text: &str) -> Result<(), ResponseError> {
         self.fault = None;
         self.stage = Stage::Started(Started::new(status.as_bytes(), &[("Content-Type", "text/plain; charset=utf-8")])?);
-        self.send(text.as_bytes(), true)?;
+        self.send(Content::Bytes(text.as_bytes()), true)?;
         self.finish()
     }
 
-    fn send(&mut self, block: &[u8], is_all: bool) -> Result<(), ResponseError> {
+    fn send(&mut self, block: Content, is_all: bool) -> Result<(), ResponseError> {
         self.check_started()?;
+        let block_length = block.length();
         // The head waits for the first block that has something in it: until then it may be replaced.
-        if block.is_empty() {
+        if block_length == 0 {
             return Ok(());
         }
         let mut bytes = Vec::new();
         if let Stage::Started(started) = &self.stage {
-            let length = if is_all { Some(block.len() as u64) } else { None };
+            let length = if is_all { Some(block_length) } else { None };
             self.sent = Some((started.code, 0));
             bytes = self.begin(started.finish(length, self.is_head, self.version));
         }
@@ -257,39 +260,43 @@ impl Response {
 
         // More than was declared would be taken for another response.
         let allowed = match sending.left {
-            Some(left) => &block[..block.len().min(usize::try_from(left).unwrap_or(usize::MAX))],
+            Some(left) => block.up_to(left),
             None => block,
         };
+        let length = allowed.length();
         if let Some(left) = &mut sending.left {
-            *left -= allowed.len() as u64;
+            *left -= length;
         }
         let coding = sending.coding;
         if coding != Coding::Nothing
             && let Some(shown) = &mut self.shown
         {
-            shown.add(allowed);
+            shown.add(&allowed);
         }
         match coding {
-            Coding::Nothing => self.put(bytes, b"")?,
-            Coding::Plain => self.put(bytes, allowed)?,
+            Coding::Nothing => self.put(bytes, &Content::Bytes(b""))?,
+            Coding::Plain => self.put(bytes, &allowed)?,
             Coding::Chunked => {
-                let _ = write!(bytes, "{:x}\r\n", allowed.len());
-                if allowed.len() <= JOINED {
-                    bytes.extend_from_slice(allowed);
-                    self.put(bytes, b"\r\n")?;
-                } else {
-                    self.put(bytes, allowed)?;
-                    self.put(Vec::new(), b"\r\n")?;
+                let _ = write!(bytes, "{length:x}\r\n");
+                match allowed {
+                    Content::Bytes(block) if block.len() <= JOINED => {
+                        bytes.extend_from_slice(block);
+                        self.put(bytes, &Content::Bytes(b"\r\n"))?;
+                    }
+                    allowed => {
+                        self.put(bytes, &allowed)?;
+                        self.put(Vec::new(), &Content::Bytes(b"\r\n"))?;
+                    }
                 }
             }
         }
         if coding != Coding::Nothing
-            && let Some((_, length)) = &mut self.sent
+            && let Some((_, sent)) = &mut self.sent
         {
-            *length += allowed.len() as u64;
+            *sent += length;
         }
         match coding {
-            Coding::Plain if allowed.len() < block.len() => {
+            Coding::Plain if length < block_length => {
                 Err(misuse("the application sent more than its Content-Length says; the rest is dropped"))
             }
             _ => Ok(()),
@@ -309,7 +316,7 @@ impl Response {
         if coding == Coding::Chunked {
             bytes.extend_from_slice(b"0\r\n\r\n");
         }
-        self.put(bytes, b"")?;
+        self.put(bytes, &Content::Bytes(b""))?;
         match left {
             Some(left @ 1..) if coding == Coding::Plain => {
                 Err(misuse(format!("the application sent {left} bytes less than its Content-Length says")))
@@ -337,7 +344,18 @@ impl Response {
     }
 
     /// Sends `first` and then `second`: together, if `second` is small.
-    fn put(&mut self, mut first: Vec<u8>, second: &[u8]) -> Result<(), ResponseError> {
+    fn put(&mut self, mut first: Vec<u8>, second: &Content) -> Result<(), ResponseError> {
+        let second = match second {
+            Content::Bytes(second) => second,
+            Content::File(part) => {
+                self.put(first, &Content::Bytes(b""))?;
+                let sent = self.connection.answer_from(&mut self.pace, &part.file, part.range.clone());
+                return match sent.map_err(ResponseError::Connection)? {
+                    true => Ok(()),
+                    false => Err(misuse("a file became shorter while it was sent")),
+                };
+            }
+        };
         let is_joined = !first.is_empty() && second.len() <= JOINED;
         if is_joined {
             first.extend_from_slice(second);
@@ -348,6 +366,35 @@ impl Response {
             }
         }
         Ok(())
+    }
+}
+
+/// What is sent of a body at once.
+pub(crate) enum Content<'a> {
+    Bytes(&'a [u8]),
+    File(FilePart),
+}
+
+impl Content<'_> {
+    /// How many bytes it has.
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::File(part) => part.range.end.saturating_sub(part.range.start),
+        }
+    }
+
+    /// Its first `most` bytes.
+    fn up_to(self, most: u64) -> Self {
+        match self {
+            Content::Bytes(bytes) => {
+                Content::Bytes(&bytes[..bytes.len().min(usize::try_from(most).unwrap_or(usize::MAX))])
+            }
+            Content::File(FilePart { file, range }) => {
+                let end = range.end.min(range.start.saturating_add(most));
+                Content::File(FilePart { file, range: range.start..end })
+            }
+        }
     }
 }
 
@@ -482,10 +529,18 @@ impl Shown {
     /// The most bytes of a body that are printed.
     const LIMIT: usize = 1024;
 
-    fn add(&mut self, block: &[u8]) {
-        let (shown, rest) = block.split_at(block.len().min(Shown::LIMIT - self.body.len()));
-        self.body.extend_from_slice(shown);
-        self.left_out += rest.len() as u64;
+    fn add(&mut self, block: &Content) {
+        let most = Shown::LIMIT - self.body.len();
+        let before = self.body.len();
+        match block {
+            Content::Bytes(bytes) => self.body.extend_from_slice(&bytes[..bytes.len().min(most)]),
+            Content::File(part) => {
+                let mut begin = vec![0; usize::try_from(block.length()).map_or(most, |length| length.min(most))];
+                let length = part.file.read_at(&mut begin, part.range.start).unwrap_or_default();
+                self.body.extend_from_slice(&begin[..length]);
+            }
+        }
+        self.left_out += block.length().saturating_sub((self.body.len() - before) as u64);
     }
 
     /// What has been sent, as text.

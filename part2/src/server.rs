@@ -18,9 +18,9 @@ use crate::environ::ServerFacts;
 use crate::framing::Framing;
 use crate::head::{Head, HeadReader, Version};
 use crate::input::{Incoming, StoreError, store_chunked};
-use crate::response::{Response, ResponseError};
+use crate::response::{Content, Response, ResponseError};
 use crate::target::Target;
-use crate::{Application, Environ, Input, Refusal, StartResponse, report_application};
+use crate::{Application, Block, Environ, Input, Refusal, StartResponse, report_application};
 
 /// A server for one application.
 pub struct WsgiServer<'a> {
@@ -303,9 +303,13 @@ impl Gateway<'_> {
         let is_all = body.has_one_block();
         for block in body.by_ref() {
             let block = block.map_err(|error| Trouble::Application(error.to_string()))?;
-            let block: &[u8] = (*block).as_ref();
-            start_response.send(block, is_all)?;
-            if is_head && !block.is_empty() {
+            let content = match &block {
+                Block::Bytes(bytes) => Content::Bytes((**bytes).as_ref()),
+                Block::File(part) => Content::File(part.clone()),
+            };
+            let is_empty = content.length() == 0;
+            start_response.send(content, is_all)?;
+            if is_head && !is_empty {
                 break; // the head is sent, and nothing else will be
             }
         }

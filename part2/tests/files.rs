@@ -750,9 +750,11 @@ fn quiet_prints_no_line_and_verbose_prints_all() {
     quiet.get("/");
     assert_eq!(quiet.server.all_output().lines().count(), 1);
     let mut verbose = Site::new("files:app", &["--verbose"]);
-    verbose.get("/");
+    verbose.write("large", vec![b'x'; 100_000]);
+    assert_eq!(verbose.get("/large").body, vec![b'x'; 100_000]);
     let output = verbose.server.all_output();
-    assert!(output.contains("< GET / HTTP/1.1\n") && output.contains("> HTTP/1.1 200 OK\n"), "{output}");
+    assert!(output.contains("< GET /large HTTP/1.1\n") && output.contains("> HTTP/1.1 200 OK\n"), "{output}");
+    assert!(output.contains("> xxx") && output.contains("> ... and 98976 more bytes\n"), "{output}");
 }
 
 #[test]

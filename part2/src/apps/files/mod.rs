@@ -174,7 +174,7 @@ impl Files {
         fields.push(("Content-Type", content_type));
         fields.push(("Content-Length", content_length.to_string()));
         start_response.start(status, &fields);
-        Ok(if is_get { Body::fallible(Blocks::new(file, pieces)) } else { Body::empty() })
+        Ok(if is_get { Body::of_blocks(Blocks::new(file, pieces)) } else { Body::empty() })
     }
 
     fn post<'a>(&self, environ: Environ, start_response: &'a StartResponse) -> io::Result<Body<'a>> {
