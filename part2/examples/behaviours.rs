@@ -58,6 +58,13 @@ fn app<'a>(environ: Environ, start_response: &'a StartResponse) -> Body<'a> {
                 byte => Some(byte),
             }))
         }
+        "/echo/late" => {
+            let write = start_response.start("200 OK", TEXT);
+            match write.send(b"begun\n").map(|()| read(&environ.input)) {
+                Ok(body) => Body::from(body),
+                Err(error) => Body::failed(error),
+            }
+        }
         "/blocks" => {
             start();
             Body::new(["one, ", "", "two\n"])
