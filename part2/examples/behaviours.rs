@@ -4,9 +4,9 @@
 //! See: the path says what it does; `match` below has them all. The tests of the gateway are its users.
 
 use std::convert::Infallible;
-use std::iter;
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::{iter, panic};
 
 use part1::options::Stage;
 use part1::{Failure, Options, print, report};
@@ -136,6 +136,7 @@ fn app<'a>(environ: Environ, start_response: &'a StartResponse) -> Body<'a> {
             Body::fallible([Ok("begun\n"), Err("no luck")])
         }
         "/panic" => panic!("no luck"),
+        "/panic/twice" => panic::panic_any(Closing { left: 0, is_clumsy: true }), // what was thrown panics when dropped
         "/panic/late" => {
             start();
             Body::new(["begun\n", ""].into_iter().inspect(|block| assert!(!block.is_empty(), "no luck")))

@@ -189,6 +189,7 @@ fn an_application_that_fails_before_its_first_block_becomes_a_500() {
     assert_fails(&mut server, "/fail", "the application failed: no luck\nat all\n");
     assert_fails(&mut server, "/fail/started", "the application failed: no luck\n");
     assert_fails(&mut server, "/panic", "panicked at");
+    assert_fails(&mut server, "/panic/twice", "panicked at");
     assert_eq!(get(&server, "/ignore").status, "200 OK");
 }
 
