@@ -16,26 +16,39 @@ use std::sync::{Mutex, PoisonError};
 /// # Errors
 /// It can't be built; cargo has said why on standard error.
 pub fn built(package: &str, name: &str) -> io::Result<PathBuf> {
-    static BUILT: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
+    Ok(built_target(package, "--bin", name)?.join(name))
+}
+
+/// The same for an example, which tests need that cargo does not tell where it is.
+///
+/// # Errors
+/// It can't be built; cargo has said why on standard error.
+pub fn built_example(package: &str, name: &str) -> io::Result<PathBuf> {
+    Ok(built_target(package, "--example", name)?.join("examples").join(name))
+}
+
+/// Builds what `kind` says. Returns the folder of the profile.
+fn built_target(package: &str, kind: &'static str, name: &str) -> io::Result<PathBuf> {
+    static BUILT: Mutex<BTreeSet<(String, &'static str, String)>> = Mutex::new(BTreeSet::new());
 
     let test = env::current_exe()?; // target/PROFILE/deps/test-0123456789abcdef
     let profile_folder = test.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?;
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let program = (package.to_owned(), name.to_owned());
+    let program = (package.to_owned(), kind, name.to_owned());
     if !built.contains(&program) {
-        build(package, name, profile_folder)?;
+        build(package, kind, name, profile_folder)?;
         built.insert(program);
     }
-    Ok(profile_folder.join(name))
+    Ok(profile_folder.to_owned())
 }
 
-fn build(package: &str, name: &str, profile_folder: &Path) -> io::Result<()> {
+fn build(package: &str, kind: &str, name: &str, profile_folder: &Path) -> io::Result<()> {
     let profile = match profile_folder.file_name() {
         Some(folder) if folder != "debug" => folder.to_owned(),
         _ => OsString::from("dev"),
     };
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", package, "--bin", name, "--profile"]).arg(profile);
+    cargo.args(["build", "--quiet", "--package", package, kind, name, "--profile"]).arg(profile);
     cargo.arg("--target-dir").arg(profile_folder.parent().ok_or(io::ErrorKind::NotFound)?);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     if cargo.status()?.success() { Ok(()) } else { Err(io::Error::other(format!("{cargo:?} failed"))) }

@@ -6,6 +6,7 @@
 //! - [`processes`]: the descriptors and children of a process, from the kernel's tables
 //! - [`probe`]: one connection, handled step by step
 //! - [`misbehaviour`]: clients that behave badly
+//! - [`cost`]: what a request costs a server, for benchmarks
 //! - [`tools`]: what a test needs from outside
 //! - [`wait`]: waiting for something to become true, with a deadline
 //!
@@ -21,6 +22,7 @@
 //! - [`output`]: what is printed, and failures as one line
 
 pub mod binary;
+pub mod cost;
 pub mod descriptors;
 pub mod fate;
 pub mod misbehaviour;

@@ -76,9 +76,8 @@ impl Connection {
     /// 9.6).
     pub fn close(self, is_request_complete: bool, timeout: Duration) {
         const SILENCE: Duration = Duration::from_secs(1);
-        let mut rest = [0; 16 * 1024];
         let mut nothing = TimeLimit::new(Duration::ZERO);
-        match read_within(&mut nothing, &self.descriptor, &mut rest) {
+        match read_within(&mut nothing, &self.descriptor, &mut [0; 1]) {
             Ok(1..) => {}
             Err(Errno::ETIMEDOUT) if !is_request_complete => {}
             _ => return,
@@ -86,6 +85,7 @@ impl Connection {
         if shutdown(self.descriptor.as_raw_fd(), Shutdown::Write).is_err() {
             return; // the client has reset the connection
         }
+        let mut rest = [0; 16 * 1024];
         let begin = Instant::now();
         while let Some(left) = timeout.checked_sub(begin.elapsed()) {
             let mut limit = TimeLimit::new(left.min(SILENCE));

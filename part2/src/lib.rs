@@ -10,8 +10,9 @@
 //! - [`response`]: start_response, and the rules that every response keeps
 //! - [`refusal`]: what the server answers by itself, when there is no request to give to the application
 //!
+//! [`tower`] and [`python`] make applications of what was not written for this server.
 //! [`connection`] is what they all read from and write to. [`apps`] finds an application by its name, and [`options`] is
-//! the command line of a server that runs one.
+//! the command line of a server that runs one. [`process`] has the fork that such a server uses.
 
 pub mod application;
 pub mod apps;
@@ -23,10 +24,14 @@ pub mod head;
 pub mod input;
 pub mod options;
 pub mod process;
+#[cfg(feature = "python")]
+pub mod python;
 pub mod refusal;
 pub mod response;
 pub mod server;
 pub mod target;
+#[cfg(feature = "frameworks")]
+pub mod tower;
 
 use std::io;
 

@@ -1,6 +1,7 @@
 //! The command line of a server that runs an application.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::process::{self, ExitCode};
 
 use clap::{Args, FromArgMatches};
@@ -21,9 +22,24 @@ struct ApplicationOptions {
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_BODY, value_parser = bytes, allow_negative_numbers = true)]
     max_body: u64,
 
+    /// Where to look for Python modules first; may be given several times
+    #[cfg(feature = "python")]
+    #[arg(long, value_name = "DIR")]
+    pythonpath: Vec<PathBuf>,
+
     /// Do not print requests and responses
     #[arg(long)]
     quiet: bool,
+}
+
+impl ApplicationOptions {
+    /// Where to look for Python modules first.
+    fn places(&self) -> &[PathBuf] {
+        #[cfg(feature = "python")]
+        return &self.pythonpath;
+        #[cfg(not(feature = "python"))]
+        &[]
+    }
 }
 
 /// What differs from server to server.
@@ -42,6 +58,9 @@ pub fn run(
     serve_forever: fn(WsgiServer<'static>) -> Result<Infallible, Failure>,
 ) -> ExitCode {
     let mut command = ApplicationOptions::augment_args(command(stage, defaults.backlog));
+    command = command.mut_arg("timeout", |option| {
+        option.help("Time limit for a request, and again for each 64 KiB of a body; may have a fraction")
+    });
     let story = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     command = command.after_help(format!("Applications:\n{}\n{story}", apps::list()));
     let matches = parse(command);
@@ -52,7 +71,7 @@ pub fn run(
         report(format_args!("Provide a WSGI application object as module:callable\n\n{}", apps::list().trim_end()));
         process::exit(2)
     };
-    let application = apps::find(name).unwrap_or_else(|error| {
+    let application = apps::find(name, options.places()).unwrap_or_else(|error| {
         report(error);
         process::exit(2)
     });

@@ -11,6 +11,10 @@ use nix::unistd::ForkResult;
 /// # Errors
 /// Those of fork(2).
 pub unsafe fn fork() -> Result<ForkResult, Errno> {
+    #[cfg(feature = "python")]
+    if crate::python::interpreter::is_started() {
+        return crate::python::interpreter::fork();
+    }
     // SAFETY: the caller vouches for the child.
     unsafe { nix::unistd::fork() }
 }

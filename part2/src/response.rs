@@ -54,6 +54,7 @@ impl StartResponse {
         let mut response = self.lock();
         let response = response.as_mut().ok_or(ResponseError::Over)?;
         match &response.stage {
+            Stage::Ended => return Err(ResponseError::Over),
             Stage::Sending(_) if again => return Err(ResponseError::Begun),
             Stage::Sending(_) | Stage::Started(_) if !again => {
                 return Err(misuse("start_response was called twice (the second time without exc_info)"));
@@ -171,6 +172,8 @@ enum Stage {
     Started(Started),
     /// The head has been sent.
     Sending(Sending),
+    /// All of it has been sent.
+    Ended,
 }
 
 /// The head of a response that may still be replaced.
@@ -215,7 +218,7 @@ impl Response {
 
     /// Whether part of it has been sent.
     pub(crate) fn has_begun(&self) -> bool {
-        matches!(self.stage, Stage::Sending(_))
+        matches!(self.stage, Stage::Sending(_) | Stage::Ended)
     }
 
     /// What is to be printed of it.
@@ -240,12 +243,7 @@ impl Response {
         let mut bytes = Vec::new();
         if let Stage::Started(started) = &self.stage {
             let length = if is_all { Some(block.len() as u64) } else { None };
-            let (head, sending) = started.finish(length, self.is_head, self.version);
-            if let Some(shown) = &mut self.shown {
-                shown.head.extend_from_slice(&head);
-            }
-            bytes = head;
-            self.stage = Stage::Sending(sending);
+            bytes = self.begin(started.finish(length, self.is_head, self.version));
         }
         let Stage::Sending(sending) = &mut self.stage else { return Ok(()) };
 
@@ -287,27 +285,38 @@ impl Response {
 
     fn finish(&mut self) -> Result<(), ResponseError> {
         self.check_started()?;
-        match &self.stage {
-            Stage::Waiting => Ok(()),
-            Stage::Started(started) => {
-                let (head, sending) = started.finish(Some(0), self.is_head, self.version);
-                if let Some(shown) = &mut self.shown {
-                    shown.head.extend_from_slice(&head);
-                }
-                let left = sending.left.filter(|_| sending.coding == Coding::Plain);
-                self.stage = Stage::Sending(sending);
-                self.put(head, b"")?;
-                left.map_or(Ok(()), too_short)
-            }
-            Stage::Sending(Sending { coding: Coding::Chunked, .. }) => self.put(Vec::new(), b"0\r\n\r\n"),
-            Stage::Sending(Sending { coding: Coding::Plain, left: Some(left) }) => too_short(*left),
-            Stage::Sending(_) => Ok(()),
+        let mut bytes = Vec::new();
+        if let Stage::Started(started) = &self.stage {
+            bytes = self.begin(started.finish(Some(0), self.is_head, self.version));
         }
+        let Stage::Sending(Sending { coding, left }) = std::mem::replace(&mut self.stage, Stage::Ended) else {
+            return Ok(());
+        };
+        if coding == Coding::Chunked {
+            bytes.extend_from_slice(b"0\r\n\r\n");
+        }
+        self.put(bytes, b"")?;
+        match left {
+            Some(left @ 1..) if coding == Coding::Plain => {
+                Err(misuse(format!("the application sent {left} bytes less than its Content-Length says")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes note that `head` is about to be sent, and returns it.
+    fn begin(&mut self, (head, sending): (Vec<u8>, Sending)) -> Vec<u8> {
+        if let Some(shown) = &mut self.shown {
+            shown.head.extend_from_slice(&head);
+        }
+        self.stage = Stage::Sending(sending);
+        head
     }
 
     fn check_started(&mut self) -> Result<(), ResponseError> {
         match (self.fault.take(), &self.stage) {
             (Some(fault), _) => Err(fault),
+            (None, Stage::Ended) => Err(ResponseError::Over),
             (None, Stage::Waiting) => Err(misuse("start_response was not called before the first block")),
             (None, _) => Ok(()),
         }
@@ -315,14 +324,11 @@ impl Response {
 
     /// Sends `first` and then `second`: together, if `second` is small.
     fn put(&mut self, mut first: Vec<u8>, second: &[u8]) -> Result<(), ResponseError> {
-        let mut second = second;
-        if first.is_empty() {
-            (first, second) = (Vec::new(), second);
-        } else if second.len() <= JOINED {
+        let is_joined = !first.is_empty() && second.len() <= JOINED;
+        if is_joined {
             first.extend_from_slice(second);
-            second = b"";
         }
-        for bytes in [&first[..], second] {
+        for bytes in [&first[..], if is_joined { b"" } else { second }] {
             if !bytes.is_empty() {
                 self.connection.answer(&mut self.pace, bytes).map_err(ResponseError::Connection)?;
             }
@@ -333,13 +339,6 @@ impl Response {
 
 /// Up to this size, copying a block is cheaper than another call of send.
 const JOINED: usize = 16 * 1024;
-
-fn too_short(left: u64) -> Result<(), ResponseError> {
-    match left {
-        0 => Ok(()),
-        left => Err(misuse(format!("the application sent {left} bytes less than its Content-Length says"))),
-    }
-}
 
 impl Started {
     /// Looks at what the application has set, and refuses what must not go out.
@@ -438,11 +437,11 @@ pub const HOP_BY_HOP: [&str; 10] = [
     "upgrade",
 ];
 
-/// Reads a status: three digits, a space and a phrase.
+/// Reads a status: three digits, a space and a phrase, which may be empty (RFC 9112, section 4).
 fn status_code(status: &[u8]) -> Result<u16, ResponseError> {
     let code = match status {
         [a @ b'2'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', phrase @ ..]
-            if !phrase.is_empty() && !phrase.iter().any(u8::is_ascii_control) =>
+            if !phrase.iter().any(u8::is_ascii_control) =>
         {
             Some([a, b, c].iter().fold(0, |code, digit| code * 10 + u16::from(**digit - b'0')))
         }

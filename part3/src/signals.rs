@@ -10,7 +10,7 @@ use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use part1::Failure;
 
-/// Has `handler` called whenever a child ends (sigaction(2)).
+/// Has `handler` called whenever a child ends (sigaction(2)), also when this process was started with SIGCHLD blocked.
 ///
 /// SA_RESTART is not among the flags, so a call that the handler interrupted fails with EINTR: the lesson of
 /// webserver3e, which signal(2) would hide. SA_NOCLDSTOP leaves out children that are only stopped.
@@ -19,15 +19,17 @@ use part1::Failure;
 /// `handler` may only do what is async-signal-safe, and must leave errno as it was.
 ///
 /// # Errors
-/// Those of sigaction(2).
+/// Those of sigaction(2) and sigprocmask(2).
 pub unsafe fn on_child_end(handler: extern "C" fn(i32)) -> Result<(), Failure> {
     let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_NOCLDSTOP, SigSet::empty());
     // SAFETY: the caller vouches for the handler, and no handler before this one is relied on.
-    unsafe { sigaction(Signal::SIGCHLD, &action) }.map(drop).map_err(Failure::of("sigaction"))
+    unsafe { sigaction(Signal::SIGCHLD, &action) }.map_err(Failure::of("sigaction"))?;
+    unblock()
 }
 
 /// Has SIGCHLD arrive, and do what it does by default. A process inherits which signals are ignored and blocked; with
-/// SIGCHLD ignored the kernel reaps every child by itself, and there would be no zombie to see.
+/// SIGCHLD ignored the kernel reaps every child by itself, and there would be no zombie to see. After fork, a child has
+/// its parent's handler too.
 ///
 /// # Errors
 /// Those of sigaction(2) and sigprocmask(2).
@@ -35,6 +37,10 @@ pub fn forget_inherited() -> Result<(), Failure> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     // SAFETY: no handler is installed, and none before this one is relied on.
     unsafe { sigaction(Signal::SIGCHLD, &default) }.map_err(Failure::of("sigaction"))?;
+    unblock()
+}
+
+fn unblock() -> Result<(), Failure> {
     SigSet::from(Signal::SIGCHLD).thread_unblock().map_err(Failure::of("sigprocmask"))
 }
 

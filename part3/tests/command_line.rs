@@ -5,11 +5,15 @@ mod common;
 use std::process::{Command, Output};
 
 use client::server::{Server, port_to_come_back_to};
-use common::{STAGES, assert_answers, binary, sleep, start};
+use common::{STAGES, application, assert_answers, binary, ending, sleep, start};
 
 /// Runs a stage that is expected to end at once.
 fn run(stage: &str, arguments: &[&str]) -> Output {
-    Command::new(binary(stage)).args(arguments).env("COLUMNS", "100").output().unwrap()
+    run_without_application(stage, &[application(stage), arguments].concat())
+}
+
+fn run_without_application(stage: &str, arguments: &[&str]) -> Output {
+    Command::new(binary(stage)).args(arguments).env("COLUMNS", "200").output().unwrap()
 }
 
 /// Asserts that a stage refuses to run, with `code` and with one line on standard error that holds all of `words`.
@@ -39,6 +43,22 @@ fn wrong_usage_is_refused() {
     }
     assert_refuses("webserver3b", &["--sleep=-1"], 2, &["--sleep"]);
     assert_refuses("webserver3a", &["--sleep", "1"], 2, &["'--sleep'"]);
+}
+
+#[test]
+fn webserver3h_has_to_be_told_which_application_to_run() {
+    for (arguments, said) in [
+        (&[][..], "Provide a WSGI application object as module:callable\n\n  hello:app "),
+        (&["--port", "0"], "Provide a WSGI application object as module:callable\n\n  hello:app "),
+        (&["hello"], "\"hello\" is not of the form module:callable\n"),
+        (&["hello:there"], "hello has no callable \"there\"; there is hello:app\n"),
+    ] {
+        let output = run_without_application("webserver3h", arguments);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+        assert!(errors.starts_with(&format!("webserver3h: {said}")), "{arguments:?}: {errors}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
 }
 
 #[test]
@@ -74,8 +94,8 @@ fn help_tells_the_story_of_the_stage() {
 
 #[test]
 fn the_defaults_are_those_of_the_articles() {
-    let backlogs = ["5", "5", "5", "1024", "5", "1024", "1024"];
-    let sleeps = [None, Some("60"), Some("60"), None, Some("3"), None, None];
+    let backlogs = ["5", "5", "5", "1024", "5", "1024", "1024", "1024"];
+    let sleeps = [None, Some("60"), Some("60"), None, Some("3"), None, None, None];
     for ((stage, backlog), sleep) in STAGES.iter().zip(backlogs).zip(sleeps) {
         let help = String::from_utf8(run(stage, &["--help"]).stdout).unwrap();
         let default = |option: &str| {
@@ -108,15 +128,15 @@ fn a_server_whose_output_nobody_reads_serves_on() {
         // The shell's `read` takes the first line and is gone; what the server prints after that meets a closed pipe.
         let script = r#""$0" "$@" | { read -r line; echo "$line" >&2; }"#;
         let mut shell = Command::new("sh");
-        shell.args(["-c", script]).arg(binary(stage)).args(["--port", "0"]).args(sleep(stage, "600"));
-        shell.arg("--timeout=600");
+        shell.args(["-c", script]).arg(binary(stage)).args(application(stage)).args(["--port", "0", "--timeout=600"]);
+        shell.args(sleep(stage, "600"));
         // What Server reads is standard output, so the line goes there, by way of standard error.
         let mut outer = Command::new("sh");
         outer.args(["-c", r#"exec "$0" "$@" 2>&1"#]).arg(shell.get_program()).args(shell.get_args());
         let server = Server::start(&mut outer).unwrap();
         for _ in 0..2 {
             let mut client = client::probe::Probe::request(server.port()).unwrap();
-            client.read_to(common::RESPONSE).unwrap();
+            client.read_to(ending(&server)).unwrap();
             if stage == "webserver3b" {
                 break; // it sleeps now
             }

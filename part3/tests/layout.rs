@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-const STAGES: [&str; 7] = ["3a", "3b", "3c", "3d", "3e", "3f", "3g"];
+mod common;
+
+use common::{STAGES, application};
 
 fn source(stage: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/bin/webserver{stage}.rs"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/bin/{stage}.rs"));
     fs::read_to_string(path).unwrap()
 }
 
@@ -14,7 +16,7 @@ fn source(stage: &str) -> String {
 fn a_stage_file_has_30_to_80_lines() {
     for stage in STAGES {
         let lines = source(stage).lines().count();
-        assert!((30..=80).contains(&lines), "webserver{stage}.rs has {lines} lines");
+        assert!((30..=80).contains(&lines), "{stage}.rs has {lines} lines");
     }
 }
 
@@ -23,14 +25,15 @@ fn a_stage_file_opens_with_its_lesson() {
     for stage in STAGES {
         let source = source(stage);
         let header: Vec<_> = source.lines().take_while(|line| line.starts_with("//!")).collect();
-        assert!(header[0].starts_with(&format!("//! webserver{stage}: ")), "{}", header[0]);
-        let run = format!("//! Run: `cargo run -p part3 --bin webserver{stage}`");
+        assert!(header[0].starts_with(&format!("//! {stage}: ")), "{}", header[0]);
+        let application: String = application(stage).iter().map(|name| format!(" -- {name}")).collect();
+        let run = format!("//! Run: `cargo run -p part3 --bin {stage}{application}`");
         for part in [run.as_str(), "//! See: "] {
-            assert!(header.iter().any(|line| line.starts_with(part)), "webserver{stage}: no {part}");
+            assert!(header.iter().any(|line| line.starts_with(part)), "{stage}: no {part}");
         }
         assert!(header.iter().any(|line| line.starts_with("//! New: ") || line.starts_with("//! Wrong on purpose: ")));
         let wrong_on_purpose = header.iter().any(|line| line.starts_with("//! Wrong on purpose: "));
-        assert_eq!(wrong_on_purpose, matches!(stage, "3d" | "3e" | "3f"), "webserver{stage}");
+        assert_eq!(wrong_on_purpose, matches!(stage, "webserver3d" | "webserver3e" | "webserver3f"), "{stage}");
     }
 }
 

@@ -9,19 +9,27 @@ use client::probe::Probe;
 use client::processes::{self, Children};
 use client::server::{Limit, PATIENCE, Server, limit, pid};
 use client::wait;
-use common::{RESPONSE, STAGES, assert_answers, command, sleep, start, stress};
+use common::{
+    DESCRIPTORS_AT_REST, FORKING, LASTING, NONE, RESPONSE, SIMPLE, STAGES, assert_answers, assert_keeps_no_copy,
+    assert_leaves_nothing, blocked, command, ending, ignored, sleep, start, stress, the_child_of,
+};
 use nix::sys::signal::{Signal, kill};
-
-const NONE: Children = Children { alive: 0, zombies: 0 };
-/// Standard input, standard output, standard error, and the listener.
-const DESCRIPTORS_AT_REST: usize = 4;
 
 #[test]
 fn every_stage_serves_and_says_so_first() {
     for stage in STAGES {
         let server = start(stage, &sleep(stage, "0"));
         let first = server.output().lines().next().unwrap_or_default().to_owned();
-        assert_eq!(first, format!("Serving HTTP on port {} ...", server.port()), "{stage}");
+        let server_name = if SIMPLE.contains(&stage) { "" } else { "WSGIServer: " };
+        assert_eq!(first, format!("{server_name}Serving HTTP on port {} ...", server.port()), "{stage}");
+        assert_answers(&server);
+    }
+}
+
+#[test]
+fn every_simple_stage_gives_the_same_answer() {
+    for stage in SIMPLE {
+        let server = start(stage, &sleep(stage, "0"));
         let mut client = Probe::request(server.port()).unwrap();
         client.read_to(b"Hello, World!\n").unwrap();
         assert_eq!(client.received(), RESPONSE, "{stage}");
@@ -29,8 +37,8 @@ fn every_stage_serves_and_says_so_first() {
 }
 
 #[test]
-fn every_stage_prints_the_request() {
-    for stage in STAGES {
+fn every_simple_stage_prints_the_request() {
+    for stage in SIMPLE {
         let server = start(stage, &sleep(stage, "1"));
         let mut client = Probe::connect(server.port()).unwrap();
         client.send(b"POST /form HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n\x1b[2Jname=b").unwrap();
@@ -230,31 +238,33 @@ fn webserver3f_leaves_zombies_when_128_children_end_together() {
 }
 
 #[test]
-fn webserver3g_leaves_nothing_behind_however_many_children_end_together() {
-    let mut server = start("webserver3g", &[]);
-    for _ in 0..3 {
-        let client = stress(&server, &["--max-clients", "128"]);
-        assert!(client.status.success(), "{client:?}");
-        let reaped = wait::until(PATIENCE, || (server.children().ok()? == NONE).then_some(()));
-        assert!(reaped.is_some(), "{:?}", server.children());
-        assert_eq!(server.descriptors().unwrap(), DESCRIPTORS_AT_REST);
+fn the_last_stages_leave_nothing_behind_however_many_children_end_together() {
+    for stage in LASTING {
+        let mut server = start(stage, &[]);
+        for _ in 0..3 {
+            let client = stress(&server, &["--max-clients", "128"]);
+            assert!(client.status.success(), "{stage}: {client:?}");
+            assert_leaves_nothing(&mut server);
+        }
+        assert_answers(&server);
+        assert_eq!(server.all_errors(), "", "{stage}");
     }
-    assert!(server.ended().unwrap().is_none());
-    assert_answers(&server);
-    assert_eq!(server.all_errors(), "");
 }
 
 #[test]
-fn webserver3g_survives_emfile_and_reports_it_once() {
-    // Room for the standard three and the listener, and not one more: every accept fails.
-    let mut command = command("webserver3g", &[]);
-    let mut server = Server::start(limit(&mut command, Limit::Descriptors, 4)).unwrap();
-    let mut client = Probe::request(server.port()).unwrap();
-    assert!(client.is_silent_for(Duration::from_secs(1)).unwrap(), "the client should wait in the queue");
-    assert!(server.ended().unwrap().is_none(), "{}", server.errors());
-    let errors = server.all_errors();
-    assert!(errors.starts_with("webserver3g: accept: EMFILE: Too many open files: connections wait"), "{errors}");
-    assert_eq!(errors.lines().count(), 1, "ten failures, one line: {errors}");
+fn the_last_stages_survive_emfile_and_report_it_once() {
+    for stage in LASTING {
+        // Room for the standard three and the listener, and not one more: every accept fails.
+        let mut command = command(stage, &[]);
+        let mut server = Server::start(limit(&mut command, Limit::Descriptors, 4)).unwrap();
+        let mut client = Probe::request(server.port()).unwrap();
+        assert!(client.is_silent_for(Duration::from_secs(1)).unwrap(), "the client should wait in the queue");
+        assert!(server.ended().unwrap().is_none(), "{}", server.errors());
+        let errors = server.all_errors();
+        let reported = format!("{stage}: accept: EMFILE: Too many open files: connections wait");
+        assert!(errors.starts_with(&reported), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "ten failures, one line: {errors}");
+    }
 }
 
 #[test]
@@ -267,6 +277,44 @@ fn every_stage_before_3g_dies_of_emfile() {
         assert_eq!(server.end().unwrap().code(), Some(1), "{stage}");
         // It is not this stage's own doing, so it has no story to point to.
         assert_eq!(server.errors(), format!("{stage}: accept: EMFILE: Too many open files\n"));
+    }
+}
+
+// ---------------------------------------------------------------- 3h: an application for each
+
+#[test]
+fn webserver3h_answers_each_client_at_once_the_last_one_first() {
+    let mut server = start("webserver3h", &["--timeout", "600"]);
+    let mut slow = Probe::connect(server.port()).unwrap();
+    slow.send(b"GET /slow HTTP/1.1\r\n").unwrap();
+    let slow_child = the_child_of(&server);
+    let mut clients: Vec<Probe> = (0..5).map(|_| Probe::connect(server.port()).unwrap()).collect();
+    wait::until(PATIENCE, || (server.children().unwrap().alive == 6).then_some(())).unwrap();
+
+    // Parent and children have each closed what only the other needs.
+    assert_keeps_no_copy(server.id());
+    assert_keeps_no_copy(slow_child);
+
+    for client in clients.iter_mut().rev() {
+        client.send(client::probe::REQUEST).unwrap();
+        assert!(client.read_to_end().unwrap().ends_with(ending(&server)));
+    }
+    slow.send(b"Host: a\r\n\r\n").unwrap();
+    assert!(slow.read_to_end().unwrap().ends_with(ending(&server)));
+    assert_leaves_nothing(&mut server);
+}
+
+#[test]
+fn webserver3h_prints_request_and_response_unless_it_is_to_be_quiet() {
+    for (options, printed) in [(&[][..], true), (&["--quiet"][..], false)] {
+        let mut server = start("webserver3h", options);
+        let mut client = Probe::request(server.port()).unwrap();
+        client.read_to_end().unwrap();
+        assert_leaves_nothing(&mut server); // the child prints the response when the client has it
+        let output = server.all_output();
+        for line in ["\n< GET /hello HTTP/1.1\n", "\n> HTTP/1.1 200 OK\n"] {
+            assert_eq!(output.contains(line), printed, "{options:?}: {output}");
+        }
     }
 }
 
@@ -291,7 +339,7 @@ fn ctrl_c_stops_every_stage_and_its_children() {
 
 #[test]
 fn after_sigterm_a_child_at_work_finishes_its_answer() {
-    for stage in ["webserver3c", "webserver3d", "webserver3e", "webserver3f", "webserver3g"] {
+    for stage in FORKING {
         let mut server = start(stage, &sleep(stage, "0"));
         let mut client = Probe::connect(server.port()).unwrap();
         client.send(b"GET /slow HTTP/1.1\r\n").unwrap();
@@ -299,23 +347,59 @@ fn after_sigterm_a_child_at_work_finishes_its_answer() {
         server.signal(Signal::SIGTERM).unwrap();
         let status = wait::until(PATIENCE, || server.ended().unwrap()).unwrap();
         assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "{stage}");
-        assert!(Probe::connect(server.port()).is_err(), "{stage}: the child keeps its copy of the listener");
+        let refused = wait::until(PATIENCE, || Probe::connect(server.port()).err());
+        assert!(refused.is_some(), "{stage}: the child keeps its copy of the listener");
         client.send(b"Host: a\r\n\r\n").unwrap();
-        assert_eq!(client.read_to_end().unwrap(), RESPONSE, "{stage}");
+        assert!(client.read_to_end().unwrap().ends_with(ending(&server)), "{stage}");
     }
 }
 
 #[test]
 fn a_signal_in_the_middle_of_a_request_does_no_harm() {
     // The child has inherited the handler, so that the signal interrupts whatever it waits in.
-    let server = start("webserver3g", &["--timeout", "600"]);
-    let mut client = Probe::connect(server.port()).unwrap();
-    let child = the_child_of(&server);
-    for _ in 0..5 {
-        kill(pid(child), Signal::SIGCHLD).unwrap();
+    for stage in LASTING {
+        let server = start(stage, &["--timeout", "600"]);
+        let mut client = Probe::connect(server.port()).unwrap();
+        let child = the_child_of(&server);
+        for _ in 0..5 {
+            kill(pid(child), Signal::SIGCHLD).unwrap();
+        }
+        client.send(client::probe::REQUEST).unwrap();
+        assert!(client.read_to_end().unwrap().ends_with(ending(&server)), "{stage}");
     }
-    client.send(client::probe::REQUEST).unwrap();
-    assert_eq!(client.read_to_end().unwrap(), RESPONSE);
+}
+
+#[test]
+fn a_child_that_is_killed_harms_nobody_else() {
+    for stage in LASTING {
+        let mut server = start(stage, &["--timeout", "600"]);
+        let mut client = Probe::connect(server.port()).unwrap();
+        let child = the_child_of(&server);
+        let mut neighbour = Probe::connect(server.port()).unwrap();
+        kill(pid(child), Signal::SIGKILL).unwrap();
+        assert_eq!(client.read_to_end().unwrap(), b"", "{stage}");
+        neighbour.send(client::probe::REQUEST).unwrap();
+        assert!(neighbour.read_to_end().unwrap().ends_with(ending(&server)), "{stage}");
+        assert_answers(&server);
+        assert_leaves_nothing(&mut server);
+        assert_eq!(server.all_errors(), "", "{stage}");
+    }
+}
+
+#[test]
+fn a_stage_that_was_started_with_sigchld_ignored_or_blocked_is_not_misled() {
+    for start_with in [ignored, blocked] {
+        let server = start_with(&command("webserver3d", &[]));
+        let mut client = Probe::request(server.port()).unwrap();
+        client.read_to(RESPONSE).unwrap();
+        assert_eq!(server.children_at_rest(), Some(Children { alive: 0, zombies: 1 }), "3d waits for no child");
+
+        for stage in LASTING {
+            let mut server = start_with(&command(stage, &[]));
+            assert_answers(&server);
+            assert_leaves_nothing(&mut server);
+        }
+    }
 }
 
 #[test]
@@ -338,17 +422,12 @@ fn ctrl_z_and_fg_do_no_harm() {
         let mut client = Probe::connect(server.port()).unwrap();
         server.stop_and_continue().unwrap();
         client.send(client::probe::REQUEST).unwrap();
-        client.read_to(RESPONSE).unwrap_or_else(|error| panic!("{stage}: {error}; {}", server.errors()));
+        client.read_to(ending(&server)).unwrap_or_else(|error| panic!("{stage}: {error}; {}", server.errors()));
         assert_eq!(server.errors(), "", "{stage}");
     }
 }
 
 // ---------------------------------------------------------------- what these tests share
-
-/// The id of a server's only child, once it is there.
-fn the_child_of(server: &Server) -> u32 {
-    wait::until(PATIENCE, || processes::alive_children(server.id()).unwrap().first().copied()).unwrap()
-}
 
 /// The ids in `Child PID: N. Parent PID M`, where M must be the server's.
 fn child_ids(server: &Server) -> Vec<u32> {

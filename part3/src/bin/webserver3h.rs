@@ -1,19 +1,21 @@
 //! webserver3h: webserver2 with the loop of webserver3g
 //!
-//! New: the child runs an application, and the parent serves many clients at once: the articles' exercise, its answer.
-//! Run: `cargo run -p part3 --bin webserver3h -- hello:app`, and then `cargo run -p client -- --max-clients 128`
-//! See: every client is answered by the application, and `ps -A | grep webserver3h` shows no zombie.
+//! New: each child runs an application, as webserver2 does. The articles leave this to the reader as an exercise.
+//! Run: `cargo run -p part3 --bin webserver3h -- hello:app`; in terminal 2 `cargo run -p client -- --max-clients 128`
+//! See: the application answers every client, and `ps -A | grep webserver3h` shows no zombie.
 
 use std::convert::Infallible;
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::ForkResult;
-use part2::{Defaults, WsgiServer, fork, run};
+use part2::{Defaults, Gateway, WsgiServer, fork, run};
 use part3::Shortages;
 use part3::child;
-use part3::signals::{forget_inherited, keep_errno, on_child_end};
+use part3::signals::forget_inherited;
+use part3::signals::{keep_errno, on_child_end};
 use part3::{Failure, accept, stage};
 
 fn main() -> ExitCode {
@@ -30,11 +32,9 @@ extern "C" fn grim_reaper(_signal: i32) {
     }
 }
 
-fn serve_forever(server: WsgiServer) -> Result<Infallible, Failure> {
+pub(crate) fn serve_forever(server: WsgiServer) -> Result<Infallible, Failure> {
     let WsgiServer { listener, gateway } = server;
     let mut shortages = Shortages::default();
-    // Only now, when the application is loaded: had it started a program, the handler would have reaped that too.
-    forget_inherited()?;
     // SAFETY: the handler makes only calls that are allowed in one (signal-safety(7)), and puts errno back.
     unsafe { on_child_end(grim_reaper) }?;
 
@@ -51,11 +51,16 @@ fn serve_forever(server: WsgiServer) -> Result<Infallible, Failure> {
         match unsafe { fork() } {
             Ok(ForkResult::Child) => child(|| {
                 drop(listener); // the child's copy
-                forget_inherited()?; // the application waits for its own children itself
-                gateway.handle_one_request(connection)
+                handle_request(connection, &gateway)
             }),
             Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy; the child has its own
             Err(errno) => shortages.survive("fork", errno)?,
         }
     }
+}
+
+fn handle_request(connection: OwnedFd, gateway: &Gateway) -> Result<(), Failure> {
+    forget_inherited()?; // the application waits for the programs that it runs; grim_reaper would be quicker
+    gateway.handle_one_request(connection)?;
+    Ok(())
 }
