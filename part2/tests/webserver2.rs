@@ -146,7 +146,8 @@ fn a_client_that_behaves_badly_harms_nobody_but_itself() {
 }
 
 fn meet(bad: &Misbehaviour) {
-    let mut server = start_hello(&["--timeout", "1"]);
+    // It is also the time that a client has to send what is dropped.
+    let mut server = start_hello(&["--timeout", "3"]);
     let met = format!("it met a client that {}", bad.name);
     // It may be cut off while it sends more than a head may have.
     let stayed = bad.act(server.port());
