@@ -84,7 +84,7 @@ fn wrong_usage_gets_one_line() {
         (&[":app"], 2, "module:callable"),
         (&[""], 2, "module:callable"),
         (&["hello:application"], 2, "hello has no callable \"application\"; there is hello:app"),
-        (&["nowhere:app"], 2, "nowhere:app"),
+        (&["nowhere:app"], 2, "nowhere"),
         (&["hello:app", "hello:app"], 2, "'hello:app'"),
         (&["hello:app", "--max-body", "1T"], 2, "--max-body"),
         (&["hello:app", "--max-body", "-1"], 2, "--max-body"),
