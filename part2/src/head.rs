@@ -400,6 +400,11 @@ mod tests {
     fn limits_are_what_they_say() {
         let line = |length: usize| format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(length - "GET / HTTP/1.1".len()));
         assert_eq!(status(line(LINE_LIMIT).as_bytes()), "accepted");
+        assert_eq!(
+            status(format!("\r\n{}", line(LINE_LIMIT)).as_bytes()),
+            "accepted",
+            "an empty line is no part of it"
+        );
         assert_eq!(status(line(LINE_LIMIT + 1).as_bytes()), "414");
         assert_eq!(status(&vec![b'x'; LINE_LIMIT + 1]), "414", "no end of the line is waited for");
 
