@@ -282,6 +282,21 @@ fn a_body_may_come_byte_by_byte() {
 }
 
 #[test]
+fn a_client_that_has_nothing_more_to_send_is_answered() {
+    let server = start_behaviours(&[]);
+    for (request, length) in [
+        (request("GET", "/large", "HTTP/1.1", ""), 256 * 64 * 1024),
+        (request("POST", "/echo", "HTTP/1.1", "abc"), 3),
+        (post("/echo", "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n"), 3),
+    ] {
+        let mut client = Probe::connect(server.port()).unwrap();
+        client.send(request.as_bytes()).unwrap();
+        client.finish_sending().unwrap();
+        assert_eq!(Answer::read(client.read_to_end().unwrap()).text().len(), length, "{request:?}");
+    }
+}
+
+#[test]
 fn a_body_larger_than_the_limit_is_refused() {
     let mut server = start_hello(&["--max-body", "1K", "--quiet"]);
     let fits = [b'x'; 1024];
