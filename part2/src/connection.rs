@@ -129,3 +129,39 @@ impl Pace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn the_time_limit_begins_anew_with_every_stretch_and_not_before() {
+        const LIMIT: Duration = Duration::from_millis(100);
+        let (_client, server) = UnixStream::pair().unwrap();
+        let connection = Connection::new(server.into());
+        let mut pace = Pace::new(LIMIT);
+        let mut wait = |moved: usize| {
+            pace.moved(moved);
+            let begin = Instant::now();
+            assert_eq!(connection.receive(&mut pace, &mut [0]), Err(Errno::ETIMEDOUT));
+            begin.elapsed()
+        };
+        assert!(wait(0) >= LIMIT);
+        // Nothing is left, so nothing is waited for. A busy machine may take as long for that once, but not each time.
+        assert!([Pace::STRETCH - 1, 0, 0, 0, 0].into_iter().any(|moved| wait(moved) < LIMIT));
+        assert!(wait(1) >= LIMIT);
+    }
+
+    #[test]
+    fn an_answer_has_begun_with_its_first_part_and_not_with_what_precedes_it() {
+        let (_client, server) = UnixStream::pair().unwrap();
+        let connection = Connection::new(server.into());
+        let mut pace = Pace::new(Duration::from_secs(30));
+        connection.send(&mut pace, b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
+        assert!(!connection.is_answered());
+        connection.answer(&mut pace, b"HTTP/1.1 200 OK\r\n").unwrap();
+        assert!(connection.is_answered());
+    }
+}

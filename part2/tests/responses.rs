@@ -112,6 +112,8 @@ fn head_gets_the_head_that_get_would_get() {
         assert_eq!(head.status, get.status, "{path}");
         assert_eq!(head.field("Content-Length"), get.field("Content-Length"), "{path}");
     }
+    // Nothing but the head is asked for, so a body without an end is no problem.
+    assert_eq!(call(&server, "HEAD", "/endless", "").status, "200 OK");
     // Nobody knows here what GET would have got.
     let empty = call(&server, "HEAD", "/empty", "");
     assert_eq!((empty.status.as_str(), empty.field("Content-Length")), ("200 OK", None));
@@ -127,7 +129,7 @@ fn some_statuses_have_no_body() {
             assert_eq!((answer.field("Transfer-Encoding"), &answer.body[..]), (None, &b""[..]), "{status}");
         }
     }
-    for status in ["200 OK", "299 \u{e9}", "404 Not Found", "599 Mine", "999 All of them"] {
+    for status in ["200 OK", "200 ", "299 \u{e9}", "404 Not Found", "599 Mine", "999 All of them"] {
         let answer = call(&server, "POST", "/status", status);
         assert_eq!((answer.status.as_str(), answer.text().as_str()), (status, "content\n"));
     }
@@ -137,7 +139,7 @@ fn some_statuses_have_no_body() {
 fn a_response_that_breaks_the_rules_becomes_a_500() {
     let mut server = start_behaviours(&[]);
     for status in
-        ["200", "200 ", "OK", "20 OK", "2000 OK", "-20 OK", "100 Continue", "101 Upgrade", "200 OK\r\nX: y", "200 O\0K"]
+        ["200", "OK", "20 OK", "2000 OK", "-20 OK", "100 Continue", "101 Upgrade", "200 OK\r\nX: y", "200 O\0K"]
     {
         let answer = call(&server, "POST", "/status", status);
         assert_eq!((answer.status.as_str(), answer.field("X")), ("500 Internal Server Error", None), "{status:?}");
@@ -187,6 +189,7 @@ fn an_application_that_fails_before_its_first_block_becomes_a_500() {
     assert_fails(&mut server, "/fail", "the application failed: no luck\nat all\n");
     assert_fails(&mut server, "/fail/started", "the application failed: no luck\n");
     assert_fails(&mut server, "/panic", "panicked at");
+    assert_fails(&mut server, "/panic/twice", "panicked at");
     assert_eq!(get(&server, "/ignore").status, "200 OK");
 }
 
@@ -212,6 +215,10 @@ fn a_body_is_closed_at_its_end_and_when_the_client_is_gone() {
     let mut server = start_behaviours(&[]);
     assert_eq!(get(&server, "/close").text(), "again\n");
     says(&server, "the body is closed\n");
+    for version in ["HTTP/1.0", "HTTP/1.1"] {
+        let answer = ask(&server, request("GET", "/close/write", version, ""));
+        assert_eq!(answer.text(), "again\n", "nothing can follow the end of a response");
+    }
     assert_eq!(get(&server, "/panic/end").text(), "again\n"); // its close() panics, and the answer is complete
 
     let mut gone = Probe::connect(server.port()).unwrap();
@@ -219,7 +226,7 @@ fn a_body_is_closed_at_its_end_and_when_the_client_is_gone() {
     gone.read_to(b"again\n\r\n").unwrap();
     gone.reset().unwrap();
     assert_eq!(get(&server, "/ignore").text(), "ignored\n");
-    assert_eq!(server.all_errors().matches("the body is closed\n").count(), 3, "{}", server.errors());
+    assert_eq!(server.all_errors().matches("the body is closed\n").count(), 5, "{}", server.errors());
 }
 
 #[test]
