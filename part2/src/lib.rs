@@ -39,7 +39,7 @@ pub use application::{AppError, Application, Block, Body};
 pub use environ::{Environ, Errors};
 pub use input::Input;
 pub use options::{Defaults, run};
-pub use process::fork;
+pub use process::{forget_inherited, fork};
 pub use refusal::Refusal;
 pub use response::{ResponseError, StartResponse, Write};
 pub use server::{Gateway, WsgiServer, make_server};

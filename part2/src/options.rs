@@ -9,7 +9,7 @@ use part1::options::{Stage, command, parse};
 use part1::{Failure, print, report};
 
 use crate::server::DEFAULT_MAX_BODY;
-use crate::{WsgiServer, apps};
+use crate::{WsgiServer, apps, forget_inherited};
 
 // What a server with an application takes beside `part1::Options`. (A doc comment would become the text of --help.)
 #[derive(Debug, clap::Args)]
@@ -71,6 +71,8 @@ pub fn run(
         report(format_args!("Provide a WSGI application object as module:callable\n\n{}", apps::list().trim_end()));
         process::exit(2)
     };
+    // Before the application is loaded: it may run programs, and wait for them.
+    forget_inherited().unwrap_or_else(report);
     let application = apps::find(name, options.places()).unwrap_or_else(|error| {
         report(error);
         process::exit(2)

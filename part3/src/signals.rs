@@ -27,17 +27,6 @@ pub unsafe fn on_child_end(handler: extern "C" fn(i32)) -> Result<(), Failure> {
     SigSet::from(Signal::SIGCHLD).thread_unblock().map_err(Failure::of("sigprocmask"))
 }
 
-/// Has SIGCHLD do what it does by default. A process inherits which signals are ignored; with SIGCHLD ignored the kernel
-/// reaps every child by itself, and there would be no zombie to see. After fork, a child has its parent's handler too.
-///
-/// # Errors
-/// Those of sigaction(2).
-pub fn forget_inherited() -> Result<(), Failure> {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SAFETY: no handler is installed, and none before this one is relied on.
-    unsafe { sigaction(Signal::SIGCHLD, &default) }.map(drop).map_err(Failure::of("sigaction"))
-}
-
 /// Prints a line from within a handler: built on the stack, written by one write(2), which is async-signal-safe.
 /// What exceeds 128 bytes is cut off. `line` must not allocate when it is formatted; numbers and `Pid` do not.
 pub fn print_from_handler(line: fmt::Arguments<'_>) {

@@ -7,7 +7,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString};
 
 use super::objects::{InputFile, Starter};
 use crate::{Application, Body, Environ, StartResponse};
@@ -80,16 +80,12 @@ impl PythonApplication {
         {
             return Ok(Body::new([block(&list.get_item(0)?)?]));
         }
-        let left = match result.cast_exact::<PyTuple>() {
-            Ok(tuple) => Some(tuple.len()),
-            Err(_) if result.hasattr(intern!(py, "__len__"))? => Some(result.len()?),
-            Err(_) => None,
-        };
-        let blocks = result.try_iter().map(Bound::unbind);
-        Ok(match blocks {
-            Ok(blocks) => Body::fallible(Blocks { result: result.unbind(), blocks, left }),
-            Err(error) => return Err(error),
-        })
+        let result = Closing(result.unbind());
+        let iterable = result.0.bind(py);
+        let blocks = iterable.try_iter()?.unbind();
+        // One that says how many there are is believed; one that fails to has not said it.
+        let left = iterable.len().ok();
+        Ok(Body::fallible(Blocks { blocks, left, _result: result }))
     }
 }
 
@@ -103,11 +99,10 @@ impl Application for PythonApplication {
 
 /// The blocks of a body, made one by one.
 struct Blocks {
-    /// What the application returned, whose close() is called in the end.
-    result: Py<PyAny>,
     blocks: Py<PyIterator>,
     /// How many are left, if the application said how many there are.
     left: Option<usize>,
+    _result: Closing,
 }
 
 impl Iterator for Blocks {
@@ -126,10 +121,13 @@ impl Iterator for Blocks {
     }
 }
 
-impl Drop for Blocks {
+/// What an application has returned. Its close() is called in the end, also when it turns out to be no body.
+struct Closing(Py<PyAny>);
+
+impl Drop for Closing {
     fn drop(&mut self) {
         Python::attach(|py| {
-            let closed = match self.result.bind(py).getattr_opt(intern!(py, "close")) {
+            let closed = match self.0.bind(py).getattr_opt(intern!(py, "close")) {
                 Ok(Some(close)) => close.call0().map(drop),
                 outcome => outcome.map(drop),
             };
@@ -159,11 +157,15 @@ fn native<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     }
 }
 
-/// An exception with its traceback, as Python would print it.
+/// An exception with its traceback, as Python would print it. (Before Python 3.12 the exception itself does not have it yet.)
 fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    let exception = (error.get_type(py), error.value(py), error.traceback(py));
     let formatted = py
         .import(intern!(py, "traceback"))
-        .and_then(|traceback| traceback.call_method1(intern!(py, "format_exception"), (error.value(py),)))
-        .and_then(|lines| lines.extract::<Vec<String>>());
-    formatted.map_or_else(|_| error.to_string(), |lines| lines.concat())
+        .and_then(|traceback| traceback.call_method1(intern!(py, "format_exception"), exception))
+        .and_then(|lines| PyString::new(py, "").call_method1(intern!(py, "join"), (lines,)))
+        // What is no Unicode is shown all the same, as on standard error of Python's own.
+        .and_then(|text| text.call_method1(intern!(py, "encode"), ("utf-8", "backslashreplace")))
+        .and_then(|bytes| bytes.extract::<Vec<u8>>());
+    formatted.map_or_else(|_| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
