@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
 use part1::connection::{TimeLimit, read_within, write_within};
 
@@ -94,6 +95,12 @@ impl Connection {
                 _ => return,
             }
         }
+    }
+
+    /// Closes the connection by a reset: what the client has received is not all there was to be.
+    pub fn reset(self) {
+        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+        let _ = setsockopt(&self.descriptor, sockopt::Linger, &linger);
     }
 }
 

@@ -221,6 +221,11 @@ impl Response {
         matches!(self.stage, Stage::Sending(_) | Stage::Ended)
     }
 
+    /// Whether the end of the connection is the only sign of its end.
+    pub(crate) fn ends_with_connection(&self) -> bool {
+        matches!(self.stage, Stage::Sending(Sending { coding: Coding::Plain, left: None }))
+    }
+
     /// What is to be printed of it.
     pub(crate) fn take_shown(&mut self) -> Option<Shown> {
         self.shown.take()

@@ -1,9 +1,9 @@
 //! What the tests of the gateway share.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use client::binary::built_example;
 use client::probe::Probe;
 use client::server::Server;
 
@@ -19,16 +19,8 @@ pub fn start_hello(options: &[&str]) -> Server {
 
 /// Starts examples/behaviours.rs, which prints no requests, on a free port.
 pub fn start_behaviours(options: &[&str]) -> Server {
-    Server::start(Command::new(example("behaviours")).args(["--port", "0"]).args(options)).unwrap()
-}
-
-/// Where the program of an example is. `cargo test` builds it; `cargo test --test NAME` does not, and takes what is
-/// there.
-fn example(name: &str) -> PathBuf {
-    let program = Path::new(WEBSERVER2).with_file_name("examples").join(name);
-    let advice = "cargo test builds it, and so does cargo build -p part2 --example";
-    assert!(program.exists(), "{} is not there; {advice} {name}", program.display());
-    program
+    let program = built_example("part2", "behaviours").unwrap();
+    Server::start(Command::new(program).args(["--port", "0"]).args(options)).unwrap()
 }
 
 /// An answer, taken apart.
