@@ -10,7 +10,7 @@ use nix::errno::Errno;
 
 use crate::connection::{Connection, Pace};
 use crate::environ::SOFTWARE;
-use crate::head::Version;
+use crate::head::{Version, is_token};
 
 /// What an application calls to begin its response.
 ///
@@ -454,11 +454,6 @@ fn status_code(status: &[u8]) -> Result<u16, ResponseError> {
     };
     let what = || format!("the status {:?} is not of the form `200 OK`", String::from_utf8_lossy(status));
     code.ok_or_else(|| misuse(what()))
-}
-
-/// Whether `byte` may stand in a token (RFC 9110, section 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// What is printed of a response: its head, and the first part of its body.
