@@ -63,7 +63,8 @@ impl Connection {
     pub fn answer(&self, pace: &mut Pace, bytes: &[u8]) -> Result<(), Errno> {
         if self.answers.fetch_add(1, Ordering::Relaxed) == 1 {
             // A block is sent when it comes. Without this, the kernel would keep a small one back until the client has
-            // acknowledged the one before it (Nagle's algorithm, TCP_NODELAY in tcp(7)), which it may put off for 40 ms.
+            // acknowledged the one before it (Nagle's algorithm, TCP_NODELAY in tcp(7)), which it may put off for 40
+            // ms.
             setsockopt(&self.descriptor, sockopt::TcpNoDelay, &true).or_else(gone)?;
         }
         self.send(pace, bytes)

@@ -125,9 +125,9 @@ impl Environ {
     /// Adds a header field: `User-Agent` becomes HTTP_USER_AGENT (RFC 3875, section 4.1.18).
     fn add_field(&mut self, name: &str, value: &[u8]) {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
-        // `Content_Length` would become what `Content-Length` becomes, and an application could not tell them apart, nor
-        // whether a proxy has looked at it. `Proxy` would become HTTP_PROXY, which programs take for their own setting.
-        // The others have been taken care of: the body is decoded, its length counted, the host known.
+        // `Content_Length` would become what `Content-Length` becomes, and an application could not tell them apart,
+        // nor whether a proxy has looked at it. `Proxy` would become HTTP_PROXY, which programs take for their own
+        // setting. The others have been taken care of: the body is decoded, its length counted, the host known.
         if name.contains('_') || is("Proxy") || is("Transfer-Encoding") || is("Content-Length") || is("Host") {
             return;
         }
@@ -143,7 +143,8 @@ impl Environ {
                 let value = self.append(value.iter().copied());
                 self.variables.push((variable, value));
             }
-            // Fields of one name are one list (RFC 9110, section 5.3); only Cookie is joined otherwise (RFC 9113, 8.2.3).
+            // Fields of one name are one list (RFC 9110, section 5.3); only Cookie is joined otherwise (RFC 9113,
+            // 8.2.3).
             Some(known) => {
                 let separator: &[u8] = if is("Cookie") { b"; " } else { b", " };
                 let joined = [&self.text[self.variables[known].1.clone()], separator, value].concat();

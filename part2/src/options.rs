@@ -19,7 +19,8 @@ struct ApplicationOptions {
     application: Option<String>,
 
     /// The most bytes that the body of a request may have; may end in K, M or G
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_BODY, value_parser = bytes, allow_negative_numbers = true)]
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_BODY, value_parser = bytes)]
+    #[arg(allow_negative_numbers = true)]
     max_body: u64,
 
     /// Where to look for Python modules first; may be given several times

@@ -5,9 +5,9 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::unistd::ForkResult;
 use part1::Failure;
 
-/// Has SIGCHLD do what it does by default. A process inherits which signals are ignored; with SIGCHLD ignored the kernel
-/// reaps every child by itself: there would be no zombie to see, and an application could not wait for the programs that
-/// it runs. And after fork, a child has its parent's handler.
+/// Has SIGCHLD do what it does by default. A process inherits which signals are ignored; with SIGCHLD ignored the
+/// kernel reaps every child by itself: there would be no zombie to see, and an application could not wait for the
+/// programs that it runs. And after fork, a child has its parent's handler.
 ///
 /// # Errors
 /// Those of sigaction(2).
@@ -21,7 +21,8 @@ pub fn forget_inherited() -> Result<(), Failure> {
 ///
 /// # Safety
 /// As for [`nix::unistd::fork`]: had this program started other threads, the child might only make async-signal-safe
-/// calls. Threads of a Python application do no harm: with Python inside, this is Python's own fork, which sees to them.
+/// calls. Threads of a Python application do no harm: with Python inside, this is Python's own fork, which sees to
+/// them.
 ///
 /// # Errors
 /// Those of fork(2).

@@ -1,5 +1,5 @@
-//! `start_response`, and the rules that every response keeps, whoever made it (PEP 3333, "The start_response() Callable";
-//! RFC 9110 and 9112).
+//! `start_response`, and the rules that every response keeps, whoever made it (PEP 3333, "The start_response()
+//! Callable"; RFC 9110 and 9112).
 
 use std::fmt::{self, Display};
 use std::io::{self, Write as _};

@@ -327,8 +327,8 @@ enum Ending {
     AllReceived,
     /// The client may still be sending.
     MoreMayCome,
-    /// The response is not complete, and only a reset says so: its end would have been that of the connection (RFC 9112,
-    /// section 8).
+    /// The response is not complete, and only a reset says so: its end would have been that of the connection (RFC
+    /// 9112, section 8).
     CutShort,
 }
 

@@ -1,7 +1,7 @@
 //! webserver2: a web server that runs any application
 //!
 //! New: the server reads and judges the request; an application, which it knows nothing else of, makes the response.
-//! Run: `cargo run -p part2 --bin webserver2 -- hello:app`, and in a second terminal `curl -v http://localhost:8888/hello`
+//! Run: `cargo run -p part2 --bin webserver2 -- hello:app`, and in terminal 2 `curl -v http://localhost:8888/hello`
 //! See: the request behind `<` and the response behind `>`; curl shows which headers the application did not set.
 
 use std::process::ExitCode;
