@@ -76,6 +76,7 @@ fn main() {
         the_validator_has_no_complaint_about_djangoapp,
     ];
     let alone: [(&str, fn()); _] = claims![
+        a_fork_that_fails_costs_one_connection,
         requests_leave_nothing_behind_in_python,
         requests_leave_no_memory_and_no_descriptor_behind,
         a_module_that_is_not_there_is_named,
@@ -726,6 +727,34 @@ fn assert_routes_are_valid(running: &Running) {
 }
 
 // ---------------------------------------------------------------- what stays behind
+
+fn a_fork_that_fails_costs_one_connection() {
+    const UNLUCKY: &str = "import os, errno
+fork = os.fork
+failures = [OSError(errno.EAGAIN, 'no more'), OSError(errno.ENOMEM, 'none'), RuntimeError('odd'), SystemExit(3)]
+def unlucky():
+    if failures:
+        raise failures.pop(0)
+    return fork()
+os.fork = unlucky
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [b'lucky']
+";
+    let folder = modules(&[("unlucky", UNLUCKY)]);
+    let mut command = running("webserver3h", "unlucky:app", &[]);
+    let mut server = Server::start(command.arg("--pythonpath").arg(folder.path())).unwrap();
+    for _ in 0..4 {
+        let mut client = send(&server, &request("GET / HTTP/1.1", "", b""));
+        let answer = client.read_to_end();
+        assert!(answer.is_err() || answer.is_ok_and(<[u8]>::is_empty), "{:?}", client.received());
+    }
+    get(&server, "/").assert_is("200 OK", "lucky");
+    let errors = server.all_errors();
+    for words in ["webserver3h: fork: EAGAIN: ", "webserver3h: fork: ENOMEM: ", "RuntimeError: odd", "SystemExit: 3"] {
+        assert!(errors.contains(words), "no {words:?} in {errors}");
+    }
+}
 
 /// Requests of all kinds, some of which fail.
 const ALL_KINDS: [&str; 22] = [
