@@ -10,9 +10,9 @@
 //! - [`response`]: start_response, and the rules that every response keeps
 //! - [`refusal`]: what the server answers by itself, when there is no request to give to the application
 //!
-//! `tower` and `python`, which features switch on, make applications of what was not written for this server.
-//! [`connection`] is what they all read from and write to. [`apps`] finds an application by its name, and [`options`]
-//! is the command line of a server that runs one. [`process`] has the fork that such a server uses.
+//! `tower` and `python` (Cargo features `frameworks` and `python`) make applications of what was not written for this
+//! server. [`connection`] is what they all read from and write to. [`apps`] finds an application by its name, and
+//! [`options`] is the command line of a server that runs one. [`process`] has the fork that such a server uses.
 
 pub mod application;
 pub mod apps;

@@ -49,13 +49,13 @@ impl PythonApplication {
             let value = native(py, value);
             match names.get(name) {
                 Some(name) => dict.set_item(name, value)?,
-                None => {
+                None if names.len() < NAMES => {
                     let text = PyString::intern(py, name);
                     dict.set_item(&text, value)?;
-                    if names.len() < NAMES {
-                        names.insert(name.to_owned(), text.unbind());
-                    }
+                    names.insert(name.to_owned(), text.unbind());
                 }
+                // Not interned: from Python 3.13 on, what is interned stays for ever.
+                None => dict.set_item(PyString::new(py, name), value)?,
             }
         }
         dict.set_item(intern!(py, "wsgi.version"), (1, 0))?;
@@ -157,14 +157,14 @@ fn native<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     }
 }
 
-/// An exception with its traceback, as Python would print it. (Before Python 3.12 the exception itself does not have it yet.)
+/// An exception with its traceback, as Python would print it. (Before Python 3.12, the exception may not have it yet.)
 fn traceback(py: Python<'_>, error: &PyErr) -> String {
     let exception = (error.get_type(py), error.value(py), error.traceback(py));
     let formatted = py
         .import(intern!(py, "traceback"))
         .and_then(|traceback| traceback.call_method1(intern!(py, "format_exception"), exception))
         .and_then(|lines| PyString::new(py, "").call_method1(intern!(py, "join"), (lines,)))
-        // What is no Unicode is shown all the same, as on standard error of Python's own.
+        // What is no Unicode is shown all the same, as Python itself does on standard error.
         .and_then(|text| text.call_method1(intern!(py, "encode"), ("utf-8", "backslashreplace")))
         .and_then(|bytes| bytes.extract::<Vec<u8>>());
     formatted.map_or_else(|_| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
