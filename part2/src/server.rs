@@ -232,7 +232,7 @@ impl Gateway<'_> {
 
     /// Reads until the head is complete, and returns its length.
     fn read_head(&self, connection: &Connection, pace: &mut Pace, reader: &mut HeadReader) -> Result<usize, NoRequest> {
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 2048];
         loop {
             match connection.receive(pace, &mut buffer) {
                 Ok(0) if reader.bytes().is_empty() => return Err(NoRequest::Nothing),

@@ -1,7 +1,6 @@
 //! A Python application as an [`Application`]: its environ is a dict, its body any iterable of bytes.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
@@ -20,7 +19,7 @@ pub struct PythonApplication {
     /// `wsgi.file_wrapper`
     file_wrapper: Py<PyAny>,
     /// The names of variables, as Python strings: made once, and hashed once.
-    names: RefCell<HashMap<String, Py<PyString>>>,
+    names: RefCell<Vec<(String, Py<PyString>)>>,
 }
 
 /// How many names are kept. A client can make up as many as it likes.
@@ -45,14 +44,20 @@ impl PythonApplication {
     fn environ<'py>(&self, py: Python<'py>, environ: Environ) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         let mut names = self.names.borrow_mut();
+        let mut next = 0;
         for (name, value) in environ.variables() {
             let value = native(py, value);
-            match names.get(name) {
-                Some(name) => dict.set_item(name, value)?,
+            // Most requests have the same variables in the same order.
+            let is_it = |at: &usize| names.get(*at).is_some_and(|(known, _)| known == name);
+            match Some(next).filter(is_it).or_else(|| (0..names.len()).find(is_it)) {
+                Some(at) => {
+                    dict.set_item(&names[at].1, value)?;
+                    next = at + 1;
+                }
                 None if names.len() < NAMES => {
                     let text = PyString::intern(py, name);
                     dict.set_item(&text, value)?;
-                    names.insert(name.to_owned(), text.unbind());
+                    names.push((name.to_owned(), text.unbind()));
                 }
                 // Not interned: from Python 3.13 on, what is interned stays for ever.
                 None => dict.set_item(PyString::new(py, name), value)?,
@@ -152,7 +157,7 @@ fn block(block: &Bound<'_, PyAny>) -> PyResult<PyBackedBytes> {
 /// A native string: a character for each byte (PEP 3333, "A Note On String Types").
 fn native<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     match str::from_utf8(bytes) {
-        Ok(text) if text.is_ascii() => PyString::new(py, text),
+        Ok(text) if bytes.is_ascii() => PyString::new(py, text),
         _ => PyString::new(py, &bytes.iter().map(|byte| char::from(*byte)).collect::<String>()),
     }
 }
