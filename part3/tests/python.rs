@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -60,6 +60,7 @@ fn main() {
         what_is_no_body_of_bytes_is_an_error,
         odd_iterables_do_no_harm,
         subclasses_are_taken_for_what_they_hold,
+        a_single_block_gets_a_content_length,
         large_bodies_arrive_whole,
         files_are_sent_and_closed,
         programs_tell_the_application_how_they_ended,
@@ -112,7 +113,11 @@ fn applications() -> PathBuf {
 /// The command that runs one of them.
 fn running(server: &str, application: &str, options: &[&str]) -> Command {
     let mut command = command(server, application, options);
-    command.arg("--pythonpath").arg(applications()).env_remove("PYTHONPATH");
+    command.arg("--pythonpath").arg(applications());
+    // Those that would change what is tested here.
+    for variable in ["PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONHOME", "PYTHONWARNINGS"] {
+        command.env_remove(variable);
+    }
     command
 }
 
@@ -600,6 +605,14 @@ fn subclasses_are_taken_for_what_they_hold(running: &mut Running) {
     assert_eq!(answer.field("content-length"), Some("5"));
 }
 
+fn a_single_block_gets_a_content_length(running: &mut Running) {
+    for target in ["/one-of-one", "/one-of-one?object"] {
+        let answer = running.get(target);
+        answer.assert_is("200 OK", "alone\n");
+        assert_eq!(answer.field("content-length"), Some("6"), "{target}");
+    }
+}
+
 fn large_bodies_arrive_whole(running: &mut Running) {
     let answer = running.get("/big?5");
     assert_eq!((answer.body.len(), answer.is_complete), (5 << 20, true));
@@ -839,7 +852,11 @@ fn starting(server: &str, application: &str, folder: Option<&Path>, environment:
     if let Some(environment) = environment {
         command.env("VIRTUAL_ENV", environment);
     }
-    command.current_dir("/").output().unwrap()
+    let mut process = command.current_dir("/").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    if wait::until(PATIENCE, || process.try_wait().unwrap()).is_none() {
+        process.kill().unwrap(); // it serves, which its output will show
+    }
+    process.wait_with_output().unwrap()
 }
 
 /// Asserts that no server runs this application, and that each says why: in one line that holds all of `words`.

@@ -661,6 +661,19 @@ def head(environ, start_response):
 
 
 @route
+def one_of_one(environ, start_response):
+    """A tuple of one block, ?object: an iterable whose len() is 1: gets a Content-Length."""
+    class One:
+        def __len__(self):
+            return 1
+
+        def __iter__(self):
+            yield b"alone\n"
+    start_response("200 OK", plain())
+    return One() if query(environ) == "object" else (b"alone\n",)
+
+
+@route
 def empty(environ, start_response):
     """An empty body: the headers are sent at the end."""
     start_response("200 OK", plain())
