@@ -85,7 +85,7 @@ fn a_body_ends_where_its_length_says_or_with_its_last_chunk_or_with_the_connecti
 #[test]
 fn a_chunk_is_a_block_and_an_empty_block_is_none() {
     let server = start_behaviours(&[]);
-    assert_eq!(get(&server, "/blocks").body, b"5\r\none, \r\n4\r\ntwo\n\r\n0\r\n\r\n");
+    assert_eq!(get(&server, "/blocks").coded, b"5\r\none, \r\n4\r\ntwo\n\r\n0\r\n\r\n");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn some_statuses_have_no_body() {
     }
     for status in ["200 OK", "200 ", "299 \u{e9}", "404 Not Found", "599 Mine", "999 All of them"] {
         let answer = call(&server, "POST", "/status", status);
-        assert_eq!((answer.status.as_str(), answer.text().as_str()), (status, "content\n"));
+        assert_eq!((answer.status.as_str(), answer.text()), (status, "content\n"));
     }
 }
 
@@ -178,10 +178,10 @@ fn start_response_is_called_once_unless_there_is_an_error() {
     assert_fails(&mut server, "/twice", "start_response was called twice");
     assert_fails(&mut server, "/never", "start_response was not called before the first block");
     let again = get(&server, "/again");
-    assert_eq!((again.status.as_str(), again.text().as_str()), ("503 Again", "started again\n"));
+    assert_eq!((again.status.as_str(), again.text()), ("503 Again", "started again\n"));
     assert_eq!(again.fields.iter().filter(|(name, _)| name == "Content-Type").count(), 1);
     // Too late: the first block has been sent, and the client sees that something is missing.
-    assert_eq!(get(&server, "/again/late").body, b"6\r\nbegun\n\r\n");
+    assert_eq!(get(&server, "/again/late").coded, b"6\r\nbegun\n\r\n");
     says(&server, "part of the response has been sent; it can't be replaced");
 }
 
@@ -200,7 +200,7 @@ fn a_response_that_fails_on_its_way_is_seen_to_be_incomplete() {
     let mut server = start_behaviours(&[]);
     for path in ["/fail/late", "/panic/late"] {
         let answer = get(&server, path);
-        assert_eq!((answer.status.as_str(), &answer.body[..]), ("200 OK", &b"6\r\nbegun\n\r\n"[..]), "{path}");
+        assert_eq!((answer.status.as_str(), &answer.coded[..]), ("200 OK", &b"6\r\nbegun\n\r\n"[..]), "{path}");
     }
     // HTTP/1.0 knows no chunks: the end of the connection would be taken for that of the body, if it were in order.
     for path in ["/fail/late", "/panic/late"] {

@@ -1,11 +1,11 @@
 //! What the tests of applications share: the two servers that run them, and a client that takes an answer apart.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::fmt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
+pub use client::answer::Answer;
 use client::binary::built_with;
 use client::probe::Probe;
 use client::server::Server;
@@ -76,86 +76,4 @@ pub fn answer_to(client: &mut Probe, asked: &str) -> Answer {
 /// What GET gets.
 pub fn get(server: &Server, target: &str) -> Answer {
     ask(server, &request(&format!("GET {target} HTTP/1.1"), "", b""))
-}
-
-/// An answer, taken apart.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// Such as `200 OK`.
-    pub status: String,
-    /// The header fields, with names in lower case. Each byte of a value is a character.
-    pub fields: Vec<(String, String)>,
-    /// The body, without its coding.
-    pub body: Vec<u8>,
-    /// Whether the body is all that the head has promised.
-    pub is_complete: bool,
-}
-
-impl Answer {
-    fn parse(bytes: &[u8]) -> Result<Answer, &'static str> {
-        let at = bytes.windows(4).position(|end| end == b"\r\n\r\n").ok_or("no whole head")?;
-        let (head, body) = (&bytes[..at], &bytes[at + 4..]);
-        let head: String = head.iter().map(|byte| char::from(*byte)).collect();
-        let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")).ok_or("no status line")?;
-        let field = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
-        let fields = lines.map(field).collect::<Option<Vec<_>>>().ok_or("no header field")?;
-        let mut answer = Answer { status: status.to_owned(), fields, body: body.to_vec(), is_complete: true };
-        match (answer.field("content-length"), answer.field("transfer-encoding")) {
-            (Some(_), Some(_)) => return Err("two lengths"),
-            (Some(length), None) => {
-                let length: usize = length.parse().map_err(|_| "a length that is no number")?;
-                answer.is_complete = body.len() == length;
-            }
-            (None, Some("chunked")) => (answer.body, answer.is_complete) = without_chunks(body)?,
-            (None, Some(_)) => return Err("an unknown coding"),
-            (None, None) => {} // the end of the connection is the end of the body
-        }
-        Ok(answer)
-    }
-
-    /// The value of the header field that is called `name`, of which there may be one only.
-    pub fn field(&self, name: &str) -> Option<&str> {
-        let mut values = self.fields.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
-        let value = values.next();
-        assert!(values.next().is_none(), "{name} is there twice: {self:?}");
-        value
-    }
-
-    /// The body as text.
-    pub fn text(&self) -> &str {
-        str::from_utf8(&self.body).unwrap_or_else(|_| panic!("no text: {self:?}"))
-    }
-
-    /// Asserts that this is a whole answer with this status and this text.
-    #[track_caller]
-    pub fn assert_is(&self, status: &str, text: &str) {
-        assert_eq!((self.status.as_str(), self.text(), self.is_complete), (status, text, true), "{self:?}");
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let begin = &self.body[..self.body.len().min(2000)];
-        let body = format_args!("{} bytes: {:?}", self.body.len(), String::from_utf8_lossy(begin));
-        write!(f, "{} {:?} {body}, complete: {}", self.status, self.fields, self.is_complete)
-    }
-}
-
-/// A body without its chunks, and whether the last one has come.
-fn without_chunks(mut coded: &[u8]) -> Result<(Vec<u8>, bool), &'static str> {
-    let mut body = Vec::new();
-    while !coded.is_empty() {
-        let at = coded.windows(2).position(|end| end == b"\r\n").ok_or("a chunk without a length")?;
-        let digits = str::from_utf8(&coded[..at]).map_err(|_| "a chunk without a length")?;
-        let length = usize::from_str_radix(digits, 16).map_err(|_| "a chunk without a length")?;
-        let rest = &coded[at + 2..];
-        if length == 0 {
-            return if rest == b"\r\n" { Ok((body, true)) } else { Err("something behind the last chunk") };
-        }
-        let (piece, rest) = rest.split_at_checked(length).ok_or("a chunk that is cut off")?;
-        body.extend_from_slice(piece);
-        coded = rest.strip_prefix(b"\r\n").ok_or("a chunk without an end")?;
-    }
-    Ok((body, false))
 }
