@@ -213,7 +213,8 @@ fn the_environ_is_what_the_request_was(running: &mut Running) {
                   Proxy: http://evil/\r\nX_Two: three\r\nContent_Length: 7\r\nContent-Length: 3\r\n";
     let line = "PUT /environ/a%2Fb%20caf%C3%A9?x=%20y&z HTTP/1.1";
     let answer = ask(&running.server, &request(line, fields, b"abc"));
-    let lines: Vec<&str> = answer.text().lines().collect();
+    let text = answer.text();
+    let lines: Vec<&str> = text.lines().collect();
     let port = running.server.port();
     let forks = if running.forks() { "True" } else { "False" };
     let expected = [
@@ -374,7 +375,7 @@ fn exc_info_replaces_what_was_not_sent(running: &mut Running) {
 fn exc_info_raises_what_can_no_longer_be_told(running: &mut Running) {
     running.get("/exc-info-after").assert_is("200 OK", "first\nraised again\n");
     let answer = running.get("/exc-info-after?uncaught");
-    assert_eq!((answer.status.as_str(), answer.text(), answer.is_complete), ("200 OK", "first\n", false));
+    assert_eq!((answer.status.as_str(), answer.text().as_str(), answer.is_complete), ("200 OK", "first\n", false));
     running.assert_errors(&["KeyError: 'late'"]);
 }
 
@@ -404,7 +405,7 @@ fn an_exception_after_the_first_block_cuts_the_answer_off(running: &mut Running)
     for target in ["/raise-late", "/non-bytes-late"] {
         let answer = running.get(target);
         assert_eq!(
-            (answer.status.as_str(), answer.text(), answer.is_complete),
+            (answer.status.as_str(), answer.text().as_str(), answer.is_complete),
             ("200 OK", "first\n", false),
             "{target}"
         );
@@ -439,7 +440,7 @@ fn close_is_called_once_whatever_happens(running: &mut Running) {
     }
 
     let answer = running.get(&target("close-raise", "raise"));
-    assert_eq!((answer.text(), answer.is_complete), ("one\n", false));
+    assert_eq!((answer.text().as_str(), answer.is_complete), ("one\n", false));
     running.assert_closed("raise");
 
     running.get(&target("len-fails", "len")).assert_is("200 OK", "one\ntwo\n");
@@ -553,7 +554,7 @@ fn no_more_is_sent_than_content_length_says(running: &mut Running) {
 
 fn less_than_content_length_says_is_reported(running: &mut Running) {
     let answer = running.get("/length-long");
-    assert_eq!((answer.text(), answer.is_complete), ("12345678901", false), "{answer:?}");
+    assert_eq!((answer.text().as_str(), answer.is_complete), ("12345678901", false), "{answer:?}");
     running.assert_errors(&["the application sent 9 bytes less than its Content-Length says"]);
 }
 
