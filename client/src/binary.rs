@@ -53,3 +53,25 @@ fn build(package: &str, kind: &str, name: &str, profile_folder: &Path) -> io::Re
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     if cargo.status()?.success() { Ok(()) } else { Err(io::Error::other(format!("{cargo:?} failed"))) }
 }
+
+/// Builds several programs with `features` that all of their packages have; each is given as its package and its name.
+/// Returns where they are, and that is where [`built`] puts those without features: whoever comes later wins.
+///
+/// # Errors
+/// One of them can't be built; cargo has said why on standard error.
+pub fn built_with(features: &[&str], programs: &[(&str, &str)]) -> io::Result<Vec<PathBuf>> {
+    let test = env::current_exe()?;
+    let profile_folder = test.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?;
+    let profile = profile_folder.file_name().filter(|folder| *folder != "debug").unwrap_or("dev".as_ref());
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--profile"]).arg(profile).args(["--features", &features.join(",")]);
+    for (package, name) in programs {
+        cargo.args(["--package", package, "--bin", name]);
+    }
+    cargo.arg("--target-dir").arg(profile_folder.parent().ok_or(io::ErrorKind::NotFound)?);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    match cargo.status()?.success() {
+        true => Ok(programs.iter().map(|(_, name)| profile_folder.join(name)).collect()),
+        false => Err(io::Error::other(format!("{cargo:?} failed"))),
+    }
+}

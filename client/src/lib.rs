@@ -5,6 +5,7 @@
 //! - [`server`]: a server that is started here, to be looked at
 //! - [`processes`]: the descriptors and children of a process, from the kernel's tables
 //! - [`probe`]: one connection, handled step by step
+//! - [`answer`]: the answer that came on one, taken apart
 //! - [`misbehaviour`]: clients that behave badly
 //! - [`cost`]: what a request costs a server, for benchmarks
 //! - [`tools`]: what a test needs from outside
@@ -21,6 +22,7 @@
 //! - [`descriptors`]: how many descriptors a client process may have
 //! - [`output`]: what is printed, and failures as one line
 
+pub mod answer;
 pub mod binary;
 pub mod cost;
 pub mod descriptors;

@@ -238,8 +238,8 @@ pub fn start_afresh(command: &mut Command) {
     unsafe { command.pre_exec(forget) };
 }
 
-/// A port of 127.0.0.1 that is free, to come back to: below those that the kernel gives to clients, so that none of them
-/// takes it meanwhile.
+/// A port of 127.0.0.1 that is free, to come back to: below those that the kernel gives to clients, so that none of
+/// them takes it meanwhile.
 pub fn port_to_come_back_to() -> Option<u16> {
     let first = 20_000 + (process::id() % 5_000) as u16;
     (first..30_000).find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())

@@ -2,11 +2,14 @@
 //!
 //! The test programs that hold such tests have no harness of Rust's, which can't skip a test once it runs.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fmt::{self, Display};
 use std::fs;
 use std::net::{Ipv6Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use nix::unistd::geteuid;
 
@@ -24,6 +27,8 @@ pub enum Need {
     Mounts,
     /// An IPv6 loopback address, which some containers lack.
     Ipv6,
+    /// A module of Python's that is not part of it.
+    PythonModule(&'static str),
 }
 
 impl Need {
@@ -46,8 +51,30 @@ impl Need {
                 unshare.status().is_ok_and(|status| status.success())
             }
             Need::Ipv6 => TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok(),
+            Need::PythonModule(name) => is_importable(name),
         }
     }
+}
+
+/// The Python of the virtual environment that is active, or else the first one on the PATH.
+pub fn python() -> PathBuf {
+    match env::var_os("VIRTUAL_ENV").filter(|folder| !folder.is_empty()) {
+        Some(folder) => Path::new(&folder).join("bin/python3"),
+        None => PathBuf::from("python3"),
+    }
+}
+
+/// Whether that Python finds `module`. It is asked once for each.
+fn is_importable(module: &'static str) -> bool {
+    const ASK: &str = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
+    static KNOWN: Mutex<BTreeMap<&str, bool>> = Mutex::new(BTreeMap::new());
+
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    *known.entry(module).or_insert_with(|| {
+        let mut ask = Command::new(python());
+        ask.args(["-c", ASK, module]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        ask.status().is_ok_and(|status| status.success())
+    })
 }
 
 impl Display for Need {
@@ -58,6 +85,7 @@ impl Display for Need {
             Need::PrivilegedPorts => write!(f, "ports below 1024 to be privileged"),
             Need::Mounts => write!(f, "unshare and the right to mount a file system with it"),
             Need::Ipv6 => write!(f, "an IPv6 loopback address"),
+            Need::PythonModule(name) => write!(f, "Python's module {name} (part2/python/test installs it)"),
         }
     }
 }
@@ -65,7 +93,8 @@ impl Display for Need {
 /// A test that needs something from outside. It is skipped, and counted as ignored, where that is missing; with
 /// `SKIP_NOTHING=1` in the environment it fails there.
 #[cfg(feature = "trials")]
-pub fn trial(name: &'static str, needs: &[Need], test: fn()) -> libtest_mimic::Trial {
+pub fn trial(name: impl Into<String>, needs: &[Need], test: impl FnOnce() + Send + 'static) -> libtest_mimic::Trial {
+    let name = name.into();
     let missing = needs.iter().copied().find(|need| !need.is_met());
     let skip_nothing = env::var_os("SKIP_NOTHING").is_some_and(|value| value != "0");
     let skip = missing.filter(|_| !skip_nothing);

@@ -1,8 +1,8 @@
 //! What a request costs with Python's servers, side by side with webserver2: the same applications, one process, one
 //! thread at work, one request per connection, no log of requests.
 //!
-//! The others come from PyPI (`rivals/requirements.txt`, and libev-dev for bjoern), into a virtual environment that has to
-//! be active; the `python` feature has webserver2 use the same one:
+//! The others come from PyPI (`rivals/requirements.txt`, and libev-dev for bjoern), into a virtual environment that has
+//! to be active; the `python` feature has webserver2 use the same one:
 //!
 //! ```console
 //! $ python3 -m venv target/rivals
@@ -11,8 +11,9 @@
 //! $ cargo bench -p part2 --features python
 //! ```
 //!
-//! CPU time is user and system time of the server and all its processes. What its start takes, imports included, does not
-//! count: each server runs twice, with few requests and with many, and the difference is what the further ones cost.
+//! CPU time is user and system time of the server and all its processes. What its start takes, imports included, does
+//! not count: each server runs twice, with few requests and with many, and the difference is what the further ones
+//! cost.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpStream};
@@ -53,8 +54,8 @@ const REQUEST: &[u8] = b"GET /hello HTTP/1.0\r\nHost: localhost\r\n\r\n";
 const APPLICATIONS: [(&str, &[u8]); 2] =
     [("wsgiapp:app", b"Hello world from a simple WSGI application!\n"), ("flaskapp:app", b"Hello world from Flask!\n")];
 
-/// The servers, and their command lines: `%P` is the port, `%A` the application, `%R` the folder of the rivals' own files.
-/// A program without a folder is one of the virtual environment.
+/// The servers, and their command lines: `%P` is the port, `%A` the application, `%R` the folder of the rivals' own
+/// files. A program without a folder is one of the virtual environment.
 const SERVERS: [(&str, &str); 7] = [
     ("webserver2", "webserver2 %A --port %P --backlog 1024 --quiet"),
     (

@@ -4,9 +4,9 @@
 //! See: the path says what it does; `match` below has them all. The tests of the gateway are its users.
 
 use std::convert::Infallible;
-use std::iter;
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::{iter, panic};
 
 use part1::options::Stage;
 use part1::{Failure, Options, print, report};
@@ -57,6 +57,13 @@ fn app<'a>(environ: Environ, start_response: &'a StartResponse) -> Body<'a> {
                 Ok(end) if end.is_empty() => None,
                 byte => Some(byte),
             }))
+        }
+        "/echo/late" => {
+            let write = start_response.start("200 OK", TEXT);
+            match write.send(b"begun\n").map(|()| read(&environ.input)) {
+                Ok(body) => Body::from(body),
+                Err(error) => Body::failed(error),
+            }
         }
         "/blocks" => {
             start();
@@ -129,13 +136,14 @@ fn app<'a>(environ: Environ, start_response: &'a StartResponse) -> Body<'a> {
             Body::fallible([Ok("begun\n"), Err("no luck")])
         }
         "/panic" => panic!("no luck"),
+        "/panic/twice" => panic::panic_any(Closing { left: 0, close: || panic!("no luck") }), // what was thrown panics when dropped
         "/panic/late" => {
             start();
             Body::new(["begun\n", ""].into_iter().inspect(|block| assert!(!block.is_empty(), "no luck")))
         }
         "/panic/end" => {
             start();
-            Body::new(Closing { left: 1, is_clumsy: true })
+            Body::new(Closing { left: 1, close: || panic!("no luck") })
         }
         "/short" => {
             start_response.start("200 OK", &[("Content-Length", "10")]);
@@ -148,11 +156,15 @@ fn app<'a>(environ: Environ, start_response: &'a StartResponse) -> Body<'a> {
         // What it does not give back.
         "/close" => {
             start();
-            Body::new(Closing { left: 1, is_clumsy: false })
+            Body::new(Closing { left: 1, close: || {} })
+        }
+        "/close/write" => {
+            let write = start_response.start("200 OK", TEXT);
+            Body::new(Closing { left: 1, close: move || _ = write.send(b"too late\n") })
         }
         "/endless" => {
             start();
-            Body::new(Closing { left: usize::MAX, is_clumsy: false })
+            Body::new(Closing { left: usize::MAX, close: || {} })
         }
         "/keep" => {
             start();
@@ -182,13 +194,13 @@ fn read(input: &Input) -> Vec<u8> {
     input.read_up_to(u64::MAX).unwrap_or_default()
 }
 
-/// A body that says so when it is closed, or panics then.
-struct Closing {
+/// A body that says so when it is closed, and does something then.
+struct Closing<F: FnMut()> {
     left: usize,
-    is_clumsy: bool,
+    close: F,
 }
 
-impl Iterator for Closing {
+impl<F: FnMut()> Iterator for Closing<F> {
     type Item = &'static str;
 
     fn next(&mut self) -> Option<&'static str> {
@@ -197,9 +209,9 @@ impl Iterator for Closing {
     }
 }
 
-impl Drop for Closing {
+impl<F: FnMut()> Drop for Closing<F> {
     fn drop(&mut self) {
         report("the body is closed");
-        assert!(!self.is_clumsy, "no luck");
+        (self.close)();
     }
 }

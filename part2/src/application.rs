@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::{Environ, StartResponse};
 
-/// Anything that answers requests: a function, a framework, a file server. This is all that a server knows of it, and all
-/// that it knows of a server.
+/// Anything that answers requests: a function, a framework, a file server. This is all that a server knows of it, and
+/// all that it knows of a server.
 ///
 /// It is told about the request in `environ`. It calls `start_response` once, with the status and the headers, at the
 /// latest when its body is asked for the first block. And it returns the body.
@@ -48,8 +48,8 @@ pub type AppError = Box<dyn Error>;
 
 /// The body of a response: blocks of bytes, made one by one as the server asks for them, and sent as they come.
 ///
-/// The server drops it in any case, at its end, after a failure, or when the client has gone: that is what PEP 3333 calls
-/// `close()`.
+/// The server drops it in any case, at its end, after a failure, or when the client has gone: that is what PEP 3333
+/// calls `close()`.
 pub struct Body<'a>(Box<dyn Iterator<Item = Result<Block<'a>, AppError>> + 'a>);
 
 /// A block of a body.
@@ -78,7 +78,8 @@ pub struct FilePart {
 }
 
 impl<'a> Body<'a> {
-    /// A body of these blocks. When there is just one, and the iterator's `size_hint` says so, it gets a Content-Length.
+    /// A body of these blocks. When there is just one, and the iterator's `size_hint` says so, it gets a
+    /// Content-Length.
     pub fn new<B: AsRef<[u8]> + 'a>(blocks: impl IntoIterator<Item = B, IntoIter: 'a>) -> Body<'a> {
         Body(Box::new(blocks.into_iter().map(|block| Ok(Block::bytes(block)))))
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
 use part1::connection::{TimeLimit, read_within, send_file_within, write_within};
 
@@ -64,7 +65,8 @@ impl Connection {
     pub fn answer(&self, pace: &mut Pace, bytes: &[u8]) -> Result<(), Errno> {
         if self.answers.fetch_add(1, Ordering::Relaxed) == 1 {
             // A block is sent when it comes. Without this, the kernel would keep a small one back until the client has
-            // acknowledged the one before it (Nagle's algorithm, TCP_NODELAY in tcp(7)), which it may put off for 40 ms.
+            // acknowledged the one before it (Nagle's algorithm, TCP_NODELAY in tcp(7)), which it may put off for 40
+            // ms.
             setsockopt(&self.descriptor, sockopt::TcpNoDelay, &true).or_else(gone)?;
         }
         self.send(pace, bytes)
@@ -117,6 +119,12 @@ impl Connection {
             }
         }
     }
+
+    /// Closes the connection by a reset: what the client has received is not all there was to be.
+    pub fn reset(self) {
+        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+        let _ = setsockopt(&self.descriptor, sockopt::Linger, &linger);
+    }
 }
 
 /// macOS refuses options on a connection that the client has closed; what is wrong, send will say.
@@ -149,5 +157,41 @@ impl Pace {
         if self.moved >= Pace::STRETCH {
             *self = Pace::new(self.timeout);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn the_time_limit_begins_anew_with_every_stretch_and_not_before() {
+        const LIMIT: Duration = Duration::from_millis(100);
+        let (_client, server) = UnixStream::pair().unwrap();
+        let connection = Connection::new(server.into());
+        let mut pace = Pace::new(LIMIT);
+        let mut wait = |moved: usize| {
+            pace.moved(moved);
+            let begin = Instant::now();
+            assert_eq!(connection.receive(&mut pace, &mut [0]), Err(Errno::ETIMEDOUT));
+            begin.elapsed()
+        };
+        assert!(wait(0) >= LIMIT);
+        // Nothing is left, so nothing is waited for. A busy machine may take as long for that once, but not each time.
+        assert!([Pace::STRETCH - 1, 0, 0, 0, 0].into_iter().any(|moved| wait(moved) < LIMIT));
+        assert!(wait(1) >= LIMIT);
+    }
+
+    #[test]
+    fn an_answer_has_begun_with_its_first_part_and_not_with_what_precedes_it() {
+        let (_client, server) = UnixStream::pair().unwrap();
+        let connection = Connection::new(server.into());
+        let mut pace = Pace::new(Duration::from_secs(30));
+        connection.send(&mut pace, b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
+        assert!(!connection.is_answered());
+        connection.answer(&mut pace, b"HTTP/1.1 200 OK\r\n").unwrap();
+        assert!(connection.is_answered());
     }
 }

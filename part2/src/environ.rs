@@ -13,8 +13,10 @@ use crate::target::Target;
 /// fields here.
 #[derive(Debug)]
 pub struct Environ {
-    /// Names and values, one behind the other: one piece of memory for all of them.
-    text: Vec<u8>,
+    /// All names, one behind the other, and all values: one piece of memory for each.
+    names: String,
+    values: Vec<u8>,
+    /// Where the name and the value of each variable stand in them.
     variables: Vec<(Range<usize>, Range<usize>)>,
     /// `wsgi.input`: the body of the request.
     pub input: Input,
@@ -53,7 +55,8 @@ impl Environ {
         input: Input,
     ) -> Environ {
         let mut environ = Environ {
-            text: Vec::with_capacity(1024),
+            names: String::with_capacity(512),
+            values: Vec::with_capacity(512),
             variables: Vec::with_capacity(32),
             input,
             errors: Errors,
@@ -103,51 +106,43 @@ impl Environ {
 
     /// All variables, names and values.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.variables.iter().map(|(name, value)| {
-            // Names are made here, from tokens of ASCII.
-            (str::from_utf8(&self.text[name.clone()]).unwrap_or_default(), &self.text[value.clone()])
-        })
+        self.variables.iter().map(|(name, value)| (&self.names[name.clone()], &self.values[value.clone()]))
     }
 
     /// Sets a variable, which is not there yet.
     pub(crate) fn set(&mut self, name: &str, value: &[u8]) {
-        let name = self.append(name.bytes());
-        let value = self.append(value.iter().copied());
-        self.variables.push((name, value));
+        let begin = self.names.len();
+        self.names.push_str(name);
+        let value = self.append(value);
+        self.variables.push((begin..self.names.len(), value));
     }
 
-    fn append(&mut self, bytes: impl IntoIterator<Item = u8>) -> Range<usize> {
-        let begin = self.text.len();
-        self.text.extend(bytes);
-        begin..self.text.len()
+    fn append(&mut self, value: &[u8]) -> Range<usize> {
+        let begin = self.values.len();
+        self.values.extend_from_slice(value);
+        begin..self.values.len()
     }
 
     /// Adds a header field: `User-Agent` becomes HTTP_USER_AGENT (RFC 3875, section 4.1.18).
     fn add_field(&mut self, name: &str, value: &[u8]) {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
-        // `Content_Length` would become what `Content-Length` becomes, and an application could not tell them apart, nor
-        // whether a proxy has looked at it. `Proxy` would become HTTP_PROXY, which programs take for their own setting.
-        // The others have been taken care of: the body is decoded, its length counted, the host known.
+        // `Content_Length` would become what `Content-Length` becomes, and an application could not tell them apart,
+        // nor whether a proxy has looked at it. `Proxy` would become HTTP_PROXY, which programs take for their own
+        // setting. The others have been taken care of: the body is decoded, its length counted, the host known.
         if name.contains('_') || is("Proxy") || is("Transfer-Encoding") || is("Content-Length") || is("Host") {
             return;
         }
         let prefix = if is("Content-Type") { "" } else { "HTTP_" };
-        let variable = self.append(prefix.bytes().chain(name.bytes().map(|byte| match byte {
-            b'-' => b'_',
-            byte => byte.to_ascii_uppercase(),
-        })));
-        let known =
-            self.variables.iter().position(|(other, _)| self.text[other.clone()] == self.text[variable.clone()]);
+        let variable = [prefix, name].concat().to_ascii_uppercase().replace('-', "_");
+        let known = self.variables().position(|(other, _)| other == variable);
         match known {
-            None => {
-                let value = self.append(value.iter().copied());
-                self.variables.push((variable, value));
-            }
-            // Fields of one name are one list (RFC 9110, section 5.3); only Cookie is joined otherwise (RFC 9113, 8.2.3).
+            None => self.set(&variable, value),
+            // Fields of one name are one list (RFC 9110, section 5.3); only Cookie is joined otherwise (RFC 9113,
+            // 8.2.3).
             Some(known) => {
                 let separator: &[u8] = if is("Cookie") { b"; " } else { b", " };
-                let joined = [&self.text[self.variables[known].1.clone()], separator, value].concat();
-                self.variables[known].1 = self.append(joined);
+                let joined = [&self.values[self.variables[known].1.clone()], separator, value].concat();
+                self.variables[known].1 = self.append(&joined);
             }
         }
     }

@@ -69,6 +69,8 @@ pub struct HeadReader {
     line: usize,
     /// How far the bytes have been looked at.
     seen: usize,
+    /// How many lines have followed the request line.
+    fields: usize,
     request_line: Option<RequestLine>,
 }
 
@@ -132,7 +134,10 @@ impl HeadReader {
                 (None, true) => {} // an empty line before the request (section 2.2)
                 (None, false) => self.request_line = Some(RequestLine::of(&self.bytes, line)?),
                 (Some(_), true) => return Ok(Some(self.seen)),
-                (Some(_), false) => {}
+                (Some(_), false) if self.fields == FIELD_LIMIT => {
+                    return Err(Refusal::headers_too_large(format!("a head may have {FIELD_LIMIT} fields at most")));
+                }
+                (Some(_), false) => self.fields += 1,
             }
         }
     }
@@ -140,15 +145,12 @@ impl HeadReader {
     /// The parts of the head, which has `length` bytes.
     ///
     /// # Errors
-    /// 400 or 431: a header field is not one, or there are too many.
+    /// 400: a header field is not one.
     pub fn parse(&self, length: usize) -> Result<Head<'_>, Refusal> {
         let line = self.request_line.as_ref().ok_or(Refusal::bad_request(NO_REQUEST_LINE))?;
-        let mut fields = [EMPTY_HEADER; FIELD_LIMIT];
+        let mut fields = vec![EMPTY_HEADER; self.fields];
         let fields = match parse_headers(&self.bytes[line.end..length], &mut fields) {
             Ok(Status::Complete((_, fields))) => fields,
-            Err(Error::TooManyHeaders) => {
-                return Err(Refusal::headers_too_large(format!("a head may have {FIELD_LIMIT} fields at most")));
-            }
             Err(Error::HeaderValue) => {
                 return Err(Refusal::bad_request("the value of a header field has a character that is not allowed"));
             }
@@ -407,6 +409,11 @@ mod tests {
     fn limits_are_what_they_say() {
         let line = |length: usize| format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(length - "GET / HTTP/1.1".len()));
         assert_eq!(status(line(LINE_LIMIT).as_bytes()), "accepted");
+        assert_eq!(
+            status(format!("\r\n{}", line(LINE_LIMIT)).as_bytes()),
+            "accepted",
+            "an empty line is no part of it"
+        );
         assert_eq!(status(line(LINE_LIMIT + 1).as_bytes()), "414");
         assert_eq!(status(&vec![b'x'; LINE_LIMIT + 1]), "414", "no end of the line is waited for");
 

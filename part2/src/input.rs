@@ -338,6 +338,16 @@ mod tests {
         assert_eq!(told, CONTINUE);
     }
 
+    #[test]
+    fn a_client_that_has_begun_to_send_the_body_is_not_told_to_continue() {
+        let (mut client, connection) = connect();
+        client.write_all(b"b").unwrap();
+        let input = Input::incoming(Incoming::new(connection, Pace::new(PATIENCE), b"a".to_vec(), 2).expected(true));
+        assert_eq!(input.read_up_to(9).unwrap(), b"ab");
+        drop(input);
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    }
+
     /// Stores a chunked body of which `first` has come with the head, and which the client then ends.
     fn store(first: &[u8], later: &[u8], limit: u64) -> Result<(Vec<u8>, u64), &'static str> {
         let (mut client, connection) = connect();

@@ -10,10 +10,10 @@
 //! - [`response`]: start_response, and the rules that every response keeps
 //! - [`refusal`]: what the server answers by itself, when there is no request to give to the application
 //!
-//! [`tower`] and [`python`] make applications of what was not written for this server.
+//! `tower` and `python` (Cargo features `frameworks` and `python`) make applications of what was not written for this
+//! server. [`connection`] is what they all read from and write to. [`apps`] finds an application by its name, and
+//! [`options`] is the command line of a server that runs one. [`process`] has the fork that such a server uses.
 //! [`access`] is the line that is printed of a request, and [`date`] what times are written as.
-//! [`connection`] is what they all read from and write to. [`apps`] finds an application by its name, and [`options`] is
-//! the command line of a server that runs one. [`process`] has the fork that such a server uses.
 
 pub mod access;
 pub mod application;
@@ -42,7 +42,7 @@ pub use application::{AppError, Application, Block, Body, FilePart};
 pub use environ::{Environ, Errors};
 pub use input::Input;
 pub use options::{Defaults, run};
-pub use process::fork;
+pub use process::{forget_inherited, fork};
 pub use refusal::Refusal;
 pub use response::{ResponseError, StartResponse, Write};
 pub use server::{Gateway, Shown, WsgiServer, make_server};

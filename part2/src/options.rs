@@ -8,9 +8,9 @@ use clap::{Args, FromArgMatches};
 use part1::options::{Stage, command, parse};
 use part1::{Failure, print, report};
 
-use crate::WsgiServer;
 use crate::apps::{self, Settings};
 use crate::server::{DEFAULT_MAX_BODY, Shown};
+use crate::{WsgiServer, forget_inherited};
 
 // What a server with an application takes beside `part1::Options`. (A doc comment would become the text of --help.)
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,8 @@ struct ApplicationOptions {
     application: Option<String>,
 
     /// The most bytes that the body of a request may have; may end in K, M or G
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_BODY, value_parser = bytes, allow_negative_numbers = true)]
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_BODY, value_parser = bytes)]
+    #[arg(allow_negative_numbers = true)]
     max_body: u64,
 
     /// Where to look for Python modules first; may be given several times
@@ -95,6 +96,8 @@ pub fn run(
         report(format_args!("{name} serves no directory; --directory is for files:app and files:upload"));
         process::exit(2)
     }
+    // Before the application is loaded: it may run programs, and wait for them.
+    forget_inherited().unwrap_or_else(report);
     let application = apps::find(name, &options.settings()).unwrap_or_else(|error| {
         report(error);
         process::exit(2)

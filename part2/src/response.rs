@@ -1,5 +1,5 @@
-//! `start_response`, and the rules that every response keeps, whoever made it (PEP 3333, "The start_response() Callable";
-//! RFC 9110 and 9112).
+//! `start_response`, and the rules that every response keeps, whoever made it (PEP 3333, "The start_response()
+//! Callable"; RFC 9110 and 9112).
 
 use std::fmt::{self, Display};
 use std::io::{self, Write as _};
@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use crate::FilePart;
 use crate::connection::{Connection, Pace};
 use crate::environ::SOFTWARE;
-use crate::head::Version;
+use crate::head::{Version, is_token};
 
 /// What an application calls to begin its response.
 ///
@@ -228,6 +228,11 @@ impl Response {
     /// The status code, and how many bytes of the body have been sent; `None` if the head has not.
     pub(crate) fn sent(&self) -> Option<(u16, u64)> {
         self.sent
+    }
+
+    /// Whether the end of the connection is the only sign of its end.
+    pub(crate) fn ends_with_connection(&self) -> bool {
+        matches!(self.stage, Stage::Sending(Sending { coding: Coding::Plain, left: None }))
     }
 
     /// What is to be printed of it.
@@ -510,11 +515,6 @@ fn status_code(status: &[u8]) -> Result<u16, ResponseError> {
     };
     let what = || format!("the status {:?} is not of the form `200 OK`", String::from_utf8_lossy(status));
     code.ok_or_else(|| misuse(what()))
-}
-
-/// Whether `byte` may stand in a token (RFC 9110, section 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// What is printed of a response: its head, and the first part of its body.

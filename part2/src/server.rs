@@ -185,17 +185,20 @@ impl Gateway<'_> {
             Err(NoRequest::Nothing) => return Ok(()),
             Err(NoRequest::Failed(failure)) => return Err(failure),
             Err(NoRequest::OptionsOfServer(is_complete)) => {
-                self.answer(&connection, &head, "200 OK", "").map(|()| is_complete)
+                self.answer(&connection, &head, "200 OK", "").map(|()| Ending::after(is_complete))
             }
             Err(NoRequest::Refused(refusal)) => {
                 report(format_args!("a request is refused: {refusal}"));
-                self.answer(&connection, &head, refusal.status, &format!("{refusal}\n")).map(|()| false)
+                self.answer(&connection, &head, refusal.status, &format!("{refusal}\n")).map(|()| Ending::MoreMayCome)
             }
         };
-        let is_complete = matches!(outcome, Ok(true));
         // All that held the connection has been taken back, so that this is the last handle.
         if let Some(connection) = Arc::into_inner(connection) {
-            connection.close(is_complete, self.timeout);
+            match outcome {
+                Ok(Ending::AllReceived) => connection.close(true, self.timeout),
+                Ok(Ending::MoreMayCome) | Err(_) => connection.close(false, self.timeout),
+                Ok(Ending::CutShort) => connection.reset(),
+            }
         }
         outcome.map(drop)
     }
@@ -241,7 +244,7 @@ impl Gateway<'_> {
 
     /// Reads until the head is complete, and returns its length.
     fn read_head(&self, connection: &Connection, pace: &mut Pace, reader: &mut HeadReader) -> Result<usize, NoRequest> {
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 2048];
         loop {
             match connection.receive(pace, &mut buffer) {
                 Ok(0) if reader.bytes().is_empty() => return Err(NoRequest::Nothing),
@@ -259,42 +262,45 @@ impl Gateway<'_> {
         }
     }
 
-    /// Has the application answer. Returns whether all of the request has been received.
+    /// Has the application answer.
     fn run_application(
         &self,
         connection: &Arc<Connection>,
         head: &HeadReader,
         request: Request,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Ending, Failure> {
         let Request { environ, input, is_head, version } = request;
         let response = Response::new(Arc::clone(connection), Pace::new(self.timeout), is_head, version);
         let start_response = StartResponse::new(response.shown(self.shown == Shown::Everything));
 
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.finish_response(environ, &start_response, is_head)));
         let leftover = input.take_back();
-        let Some(mut response) = start_response.take_back() else { return Ok(false) };
+        let Some(mut response) = start_response.take_back() else { return Ok(Ending::MoreMayCome) };
+        let ending = Ending::after(leftover.is_complete);
         let outcome = match outcome {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => Ok(ending),
             Ok(Err(Trouble::Client(errno))) => Err(Failure::call("send", errno)),
             failed => {
                 if let Ok(Err(Trouble::Application(error))) = &failed {
                     report_application(error);
                 }
                 std::mem::forget(failed); // the payload of a panic: to drop it might panic again
-                if response.has_begun() {
-                    Ok(()) // the client sees that something is missing: the connection ends before the body does
+                if response.ends_with_connection() {
+                    Ok(Ending::CutShort)
+                } else if response.has_begun() {
+                    Ok(ending) // the client sees that something is missing: the connection ends before the body does
                 } else {
                     // The application may have failed because its input did.
                     let refusal = leftover.refusal.unwrap_or_else(Refusal::application_failed);
                     match response.replace(refusal.status, &format!("{refusal}\n")) {
                         Err(ResponseError::Connection(errno)) => Err(Failure::call("send", errno)),
-                        _ => Ok(()),
+                        _ => Ok(ending),
                     }
                 }
             }
         };
         self.show(connection, head, &mut response);
-        outcome.map(|()| leftover.is_complete)
+        outcome
     }
 
     /// Calls the application, and sends its body block by block.
@@ -339,6 +345,23 @@ impl Gateway<'_> {
             Err(ResponseError::Connection(errno)) => Err(Failure::call("send", errno)),
             _ => Ok(()),
         }
+    }
+}
+
+/// How a connection is to be closed, when its response has been sent.
+enum Ending {
+    /// All of the request has been received.
+    AllReceived,
+    /// The client may still be sending.
+    MoreMayCome,
+    /// The response is not complete, and only a reset says so: its end would have been that of the connection (RFC
+    /// 9112, section 8).
+    CutShort,
+}
+
+impl Ending {
+    fn after(is_request_complete: bool) -> Ending {
+        if is_request_complete { Ending::AllReceived } else { Ending::MoreMayCome }
     }
 }
 

@@ -84,7 +84,7 @@ fn wrong_usage_gets_one_line() {
         (&[":app"], 2, "module:callable"),
         (&[""], 2, "module:callable"),
         (&["hello:application"], 2, "hello has no callable \"application\"; there is hello:app"),
-        (&["nowhere:app"], 2, "nowhere:app"),
+        (&["nowhere:app"], 2, "nowhere"),
         (&["hello:app", "hello:app"], 2, "'hello:app'"),
         (&["hello:app", "--max-body", "1T"], 2, "--max-body"),
         (&["hello:app", "--max-body", "-1"], 2, "--max-body"),
@@ -146,7 +146,8 @@ fn a_client_that_behaves_badly_harms_nobody_but_itself() {
 }
 
 fn meet(bad: &Misbehaviour) {
-    let mut server = start_hello(&["--timeout", "1"]);
+    // It is also the time that a client has to send what is dropped.
+    let mut server = start_hello(&["--timeout", "3"]);
     let met = format!("it met a client that {}", bad.name);
     // It may be cut off while it sends more than a head may have.
     let stayed = bad.act(server.port());

@@ -9,8 +9,7 @@ use clap::{Arg, FromArgMatches};
 use nix::errno::Errno;
 use part1::options::{Stage, command, parse, seconds};
 use part1::{Failure, port_of, print, report};
-
-use crate::signals;
+use part2::forget_inherited;
 
 /// What differs from stage to stage in the options.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +56,7 @@ impl Options {
 /// stopped by a signal, or fails.
 pub fn run(stage: Stage, defaults: Defaults, serve_forever: fn(&Options) -> Result<Infallible, Failure>) -> ExitCode {
     let options = Options::parse(stage, defaults);
-    let Err(failure) = signals::forget_inherited().map_or_else(Err, |()| serve_forever(&options));
+    let Err(failure) = forget_inherited().map_or_else(Err, |()| serve_forever(&options));
     match explanation(stage.name, &failure) {
         Some(explanation) => report(format_args!("{failure} ({explanation})")),
         None => report(failure),

@@ -24,23 +24,6 @@ pub unsafe fn on_child_end(handler: extern "C" fn(i32)) -> Result<(), Failure> {
     let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_NOCLDSTOP, SigSet::empty());
     // SAFETY: the caller vouches for the handler, and no handler before this one is relied on.
     unsafe { sigaction(Signal::SIGCHLD, &action) }.map_err(Failure::of("sigaction"))?;
-    unblock()
-}
-
-/// Has SIGCHLD arrive, and do what it does by default. A process inherits which signals are ignored and blocked; with
-/// SIGCHLD ignored the kernel reaps every child by itself, and there would be no zombie to see. After fork, a child has
-/// its parent's handler too.
-///
-/// # Errors
-/// Those of sigaction(2) and sigprocmask(2).
-pub fn forget_inherited() -> Result<(), Failure> {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SAFETY: no handler is installed, and none before this one is relied on.
-    unsafe { sigaction(Signal::SIGCHLD, &default) }.map_err(Failure::of("sigaction"))?;
-    unblock()
-}
-
-fn unblock() -> Result<(), Failure> {
     SigSet::from(Signal::SIGCHLD).thread_unblock().map_err(Failure::of("sigprocmask"))
 }
 

@@ -1,13 +1,12 @@
 //! A Python application as an [`Application`]: its environ is a dict, its body any iterable of bytes.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString};
 
 use super::objects::{InputFile, Starter};
 use crate::{Application, Body, Environ, StartResponse};
@@ -20,7 +19,7 @@ pub struct PythonApplication {
     /// `wsgi.file_wrapper`
     file_wrapper: Py<PyAny>,
     /// The names of variables, as Python strings: made once, and hashed once.
-    names: RefCell<HashMap<String, Py<PyString>>>,
+    names: RefCell<Vec<(String, Py<PyString>)>>,
 }
 
 /// How many names are kept. A client can make up as many as it likes.
@@ -45,17 +44,23 @@ impl PythonApplication {
     fn environ<'py>(&self, py: Python<'py>, environ: Environ) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         let mut names = self.names.borrow_mut();
+        let mut next = 0;
         for (name, value) in environ.variables() {
             let value = native(py, value);
-            match names.get(name) {
-                Some(name) => dict.set_item(name, value)?,
-                None => {
+            // Most requests have the same variables in the same order.
+            let is_it = |at: &usize| names.get(*at).is_some_and(|(known, _)| known == name);
+            match Some(next).filter(is_it).or_else(|| (0..names.len()).find(is_it)) {
+                Some(at) => {
+                    dict.set_item(&names[at].1, value)?;
+                    next = at + 1;
+                }
+                None if names.len() < NAMES => {
                     let text = PyString::intern(py, name);
                     dict.set_item(&text, value)?;
-                    if names.len() < NAMES {
-                        names.insert(name.to_owned(), text.unbind());
-                    }
+                    names.push((name.to_owned(), text.unbind()));
                 }
+                // Not interned: from Python 3.13 on, what is interned stays for ever.
+                None => dict.set_item(PyString::new(py, name), value)?,
             }
         }
         dict.set_item(intern!(py, "wsgi.version"), (1, 0))?;
@@ -80,16 +85,12 @@ impl PythonApplication {
         {
             return Ok(Body::new([block(&list.get_item(0)?)?]));
         }
-        let left = match result.cast_exact::<PyTuple>() {
-            Ok(tuple) => Some(tuple.len()),
-            Err(_) if result.hasattr(intern!(py, "__len__"))? => Some(result.len()?),
-            Err(_) => None,
-        };
-        let blocks = result.try_iter().map(Bound::unbind);
-        Ok(match blocks {
-            Ok(blocks) => Body::fallible(Blocks { result: result.unbind(), blocks, left }),
-            Err(error) => return Err(error),
-        })
+        let result = Closing(result.unbind());
+        let iterable = result.0.bind(py);
+        let blocks = iterable.try_iter()?.unbind();
+        // One that says how many there are is believed; one that fails to has not said it.
+        let left = iterable.len().ok();
+        Ok(Body::fallible(Blocks { blocks, left, _result: result }))
     }
 }
 
@@ -103,11 +104,10 @@ impl Application for PythonApplication {
 
 /// The blocks of a body, made one by one.
 struct Blocks {
-    /// What the application returned, whose close() is called in the end.
-    result: Py<PyAny>,
     blocks: Py<PyIterator>,
     /// How many are left, if the application said how many there are.
     left: Option<usize>,
+    _result: Closing,
 }
 
 impl Iterator for Blocks {
@@ -126,10 +126,13 @@ impl Iterator for Blocks {
     }
 }
 
-impl Drop for Blocks {
+/// What an application has returned. Its close() is called in the end, also when it turns out to be no body.
+struct Closing(Py<PyAny>);
+
+impl Drop for Closing {
     fn drop(&mut self) {
         Python::attach(|py| {
-            let closed = match self.result.bind(py).getattr_opt(intern!(py, "close")) {
+            let closed = match self.0.bind(py).getattr_opt(intern!(py, "close")) {
                 Ok(Some(close)) => close.call0().map(drop),
                 outcome => outcome.map(drop),
             };
@@ -154,16 +157,20 @@ fn block(block: &Bound<'_, PyAny>) -> PyResult<PyBackedBytes> {
 /// A native string: a character for each byte (PEP 3333, "A Note On String Types").
 fn native<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     match str::from_utf8(bytes) {
-        Ok(text) if text.is_ascii() => PyString::new(py, text),
+        Ok(text) if bytes.is_ascii() => PyString::new(py, text),
         _ => PyString::new(py, &bytes.iter().map(|byte| char::from(*byte)).collect::<String>()),
     }
 }
 
-/// An exception with its traceback, as Python would print it.
+/// An exception with its traceback, as Python would print it. (Before Python 3.12, the exception may not have it yet.)
 fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    let exception = (error.get_type(py), error.value(py), error.traceback(py));
     let formatted = py
         .import(intern!(py, "traceback"))
-        .and_then(|traceback| traceback.call_method1(intern!(py, "format_exception"), (error.value(py),)))
-        .and_then(|lines| lines.extract::<Vec<String>>());
-    formatted.map_or_else(|_| error.to_string(), |lines| lines.concat())
+        .and_then(|traceback| traceback.call_method1(intern!(py, "format_exception"), exception))
+        .and_then(|lines| PyString::new(py, "").call_method1(intern!(py, "join"), (lines,)))
+        // What is no Unicode is shown all the same, as Python itself does on standard error.
+        .and_then(|text| text.call_method1(intern!(py, "encode"), ("utf-8", "backslashreplace")))
+        .and_then(|bytes| bytes.extract::<Vec<u8>>());
+    formatted.map_or_else(|_| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }

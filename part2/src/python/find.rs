@@ -54,7 +54,8 @@ fn not_imported(py: Python<'_>, module: &str, error: &PyErr) -> NotFound {
         false => None,
     };
     let advice = match missing.as_deref() {
-        Some(missing) if missing == module => {
+        // It, or a package that it is in.
+        Some(missing) if module.strip_prefix(missing).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) => {
             " (it is looked for in --pythonpath, the current directory and part2/python)"
         }
         Some(_) if Path::new(OWN).join(format!("{module}.py")).exists() => {

@@ -129,7 +129,9 @@ pub fn fork() -> Result<ForkResult, Errno> {
                 Err(errno.map_or(Errno::UnknownErrno, Errno::from_raw))
             }
             Err(error) => {
-                error.print(py); // what an application has registered with os.register_at_fork failed
+                // Not the system, but what an application has put in os.fork's place. (It may be SystemExit, which
+                // Python's own way of printing an exception would obey.)
+                error.write_unraisable(py, None);
                 Err(Errno::EAGAIN)
             }
         }

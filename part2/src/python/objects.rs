@@ -76,6 +76,7 @@ impl Starter {
     #[pyo3(signature = (status, response_headers, exc_info = None, /))]
     fn __call__(
         &self,
+        py: Python<'_>,
         status: &Bound<'_, PyAny>,
         response_headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
@@ -93,7 +94,10 @@ impl Starter {
             Some(exc_info) if exc_info.is_truthy()? => Some(exc_info),
             _ => None,
         };
-        match (self.0.try_start(status, &headers, exc_info.is_some()), exc_info) {
+        let again = exc_info.is_some();
+        // Another thread may be sending, and hold the response until the client has taken what it sends.
+        let started = py.detach(|| self.0.try_start(status, &headers, again));
+        match (started, exc_info) {
             (Ok(write), _) => Ok(Writer(write)),
             // What the application could not tell the client any more, it gets back.
             (Err(ResponseError::Begun), Some(exc_info)) => Err(PyErr::from_value(exc_info.get_item(1)?)),

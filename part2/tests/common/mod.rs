@@ -1,9 +1,10 @@
 //! What the tests of the gateway share.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+pub use client::answer::Answer;
+use client::binary::built_example;
 use client::probe::Probe;
 use client::server::Server;
 
@@ -19,65 +20,8 @@ pub fn start_hello(options: &[&str]) -> Server {
 
 /// Starts examples/behaviours.rs, which prints no requests, on a free port.
 pub fn start_behaviours(options: &[&str]) -> Server {
-    Server::start(Command::new(example("behaviours")).args(["--port", "0"]).args(options)).unwrap()
-}
-
-/// Where the program of an example is. `cargo test` builds it; `cargo test --test NAME` does not, and takes what is
-/// there.
-fn example(name: &str) -> PathBuf {
-    let program = Path::new(WEBSERVER2).with_file_name("examples").join(name);
-    let advice = "cargo test builds it, and so does cargo build -p part2 --example";
-    assert!(program.exists(), "{} is not there; {advice} {name}", program.display());
-    program
-}
-
-/// An answer, taken apart.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The status line, without the version.
-    pub status: String,
-    /// The other lines of the head.
-    pub fields: Vec<(String, String)>,
-    /// What follows the head: the body with its coding.
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// Reads what a server has sent by the time it closes the connection.
-    pub fn read(bytes: &[u8]) -> Answer {
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
-        let end = end.unwrap_or_else(|| panic!("no head in {:?}", bytes.escape_ascii().to_string()));
-        let mut lines = str::from_utf8(&bytes[..end]).unwrap().split("\r\n");
-        let status = lines.next().unwrap().strip_prefix("HTTP/1.1 ").unwrap().to_owned();
-        let fields = lines.map(|line| line.split_once(": ").unwrap());
-        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Answer { status, fields, body: bytes[end + 4..].to_vec() }
-    }
-
-    /// The value of the field called `name`; it may be there once at most.
-    pub fn field(&self, name: &str) -> Option<&str> {
-        let mut values = self.fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
-        let value = values.next().map(|(_, value)| value.as_str());
-        assert!(values.next().is_none(), "{name} twice: {self:?}");
-        value
-    }
-
-    /// The body as text, without its coding.
-    pub fn text(&self) -> String {
-        let mut body = Vec::new();
-        match self.field("Transfer-Encoding") {
-            Some(_) => {
-                let mut decoder = part2::chunked::Decoder::default();
-                let decoded = decoder.decode::<part2::Refusal>(&self.body, |piece| {
-                    body.extend_from_slice(piece);
-                    Ok(())
-                });
-                assert_eq!((decoded, decoder.is_complete()), (Ok(self.body.len()), true), "{self:?}");
-            }
-            None => body.clone_from(&self.body),
-        }
-        String::from_utf8(body).unwrap()
-    }
+    let program = built_example("part2", "behaviours").unwrap();
+    Server::start(Command::new(program).args(["--port", "0"]).args(options)).unwrap()
 }
 
 /// Sends `bytes`, and reads the answer until the server closes the connection in an orderly way.

@@ -2,6 +2,7 @@
 
 GET / lists the routes; each says in its docstring what a server has to do. Where the application itself can
 tell, the body says so ("refused: ...", "accepted"); the rest shows on the wire. Query strings are percent-decoded."""
+import gc
 import io
 import os
 import random
@@ -14,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 routes = {}
 kept = []
+kept_inputs = []
 ticks = 0
 
 
@@ -203,6 +205,31 @@ def generator(environ, start_response):
     return blocks()
 
 
+def wait_for(path):
+    """Waits until there is a file of that name, which the client makes."""
+    deadline = time.monotonic() + 30
+    while not os.path.exists(path):
+        assert time.monotonic() < deadline, f"{path} does not come"
+        time.sleep(0.01)
+
+
+@route
+def write_step(environ, start_response):
+    """write() once, and the rest when the file that the query names is there: the client has to see the first."""
+    start_response("200 OK", plain())(b"one\n")
+    wait_for(query(environ))
+    return [b"two\n"]
+
+
+@route
+def generator_step(environ, start_response):
+    """The same as blocks of a generator."""
+    start_response("200 OK", plain())
+    yield b"one\n"
+    wait_for(query(environ))
+    yield b"two\n"
+
+
 @route
 def late_start(environ, start_response):
     """start_response is called in the first iteration, not before: allowed."""
@@ -212,7 +239,7 @@ def late_start(environ, start_response):
 
 @route
 def empty_first(environ, start_response):
-    """b'' first, start_response after it: the letter of PEP 3333 is against it, yet nothing needs sending before."""
+    """b'' first, start_response after it: 500. PEP 3333 has it before the first block, also if that is empty."""
     yield b""
     start_response("200 OK", plain())
     yield b"after an empty block\n"
@@ -305,6 +332,12 @@ def exit_(environ, start_response):
     sys.exit(3)
 
 
+@route
+def interrupt(environ, start_response):
+    """KeyboardInterrupt: an application may not end the server with that either."""
+    raise KeyboardInterrupt
+
+
 class Closing:
     """An iterable that appends a line to a file when it is closed."""
 
@@ -372,6 +405,161 @@ def keep(environ, start_response):
             said = f"refused: {type(error).__name__}"
     kept.append((start_response, start_response("200 OK", plain())))
     return [f"{said}\n".encode()]
+
+
+@route
+def keep_input(environ, start_response):
+    """Keeps wsgi.input, unread, for ever. The body tells what the one of the request before has left to read."""
+    said = repr(kept_inputs[-1].read()) if kept_inputs else "first"
+    kept_inputs.append(environ["wsgi.input"])
+    return text(start_response, said)
+
+
+@route
+def cycle(environ, start_response):
+    """All of the request stays in a traceback that refers to itself, and nothing collects it: the client sees the
+    end all the same."""
+    gc.disable()
+    write = start_response("200 OK", plain())
+    try:
+        raise RuntimeError("checkapp makes a cycle")
+    except RuntimeError:
+        cycle = sys.exc_info()
+    return [f"{cycle[0].__name__} {write is not None}\n".encode()]
+
+
+# Iterables that are odd, or hostile
+
+
+@route
+def len_fails(environ, start_response):
+    """__len__ raises: the server does without (as wsgiref does); ?FILE: and close() is called."""
+    class Fails(Closing):
+        def __len__(self):
+            raise TypeError("checkapp has no length")
+    start_response("200 OK", plain())
+    return Fails(query(environ), [b"one\n", b"two\n"])
+
+
+@route
+def iter_fails(environ, start_response):
+    """__iter__ raises: 500, and close() is called."""
+    class Fails(Closing):
+        def __iter__(self):
+            raise RuntimeError("checkapp can't be iterated")
+    start_response("200 OK", plain())
+    return Fails(query(environ), None)
+
+
+@route
+def iter_missing(environ, start_response):
+    """No __iter__ at all: 500, and close() is called."""
+    class Missing:
+        close = Closing(query(environ), None).close
+    start_response("200 OK", plain())
+    return Missing()
+
+
+@route
+def close_missing(environ, start_response):
+    """Asking for close raises something else than AttributeError: the answer is whole, the error reported."""
+    class Property(Closing):
+        @property
+        def close(self):
+            raise RuntimeError("checkapp has no close today")
+    start_response("200 OK", plain())
+    return Property(None, [b"whole\n"])
+
+
+@route
+def list_subclass(environ, start_response):
+    """A list with a close() and an iterator of its own: they are used."""
+    class List(list):
+        def __iter__(self):
+            return iter([b"iterated\n"])
+
+        def close(self):
+            Closing(query(environ), None).close()
+    start_response("200 OK", plain())
+    return List([b"stored\n"])
+
+
+@route
+def str_subclass(environ, start_response):
+    """Status, names and values of a subclass of str with its own ideas: taken for the text that they are."""
+    class Text(str):
+        def encode(self, *_):
+            return b"encoded"
+
+        def __str__(self):
+            return "shown"
+    start_response(Text("200 OK"), [(Text("X-Text"), Text("as it is")), ("Content-Type", Text("text/plain"))])
+    return [b"fine\n"]
+
+
+@route
+def bytes_subclass(environ, start_response):
+    """A block of a subclass of bytes with its own ideas: its bytes are sent."""
+    class Block(bytes):
+        def __len__(self):
+            return 1000
+
+        def __bytes__(self):
+            return b"other bytes"
+    start_response("200 OK", plain())
+    return [Block(b"fine\n")]
+
+
+@route
+def headers_changed(environ, start_response):
+    """The list of headers is emptied, or given what is forbidden, once start_response has it: no effect."""
+    headers = plain(("X-First", "yes"))
+    start_response("200 OK", headers)
+    headers[:] = [("X-Bad", "one\r\nX-Injected: two")]
+    return [b"fine\n"]
+
+
+@route
+def generator_returns(environ, start_response):
+    """A generator that returns a value: the value is nobody's."""
+    start_response("200 OK", plain())
+    yield b"fine\n"
+    return [b"not sent\n"]
+
+
+@route
+def string(environ, start_response):
+    """bytes instead of a list of them, whose items are ints: 500."""
+    start_response("200 OK", plain())
+    return b"no list\n"
+
+
+@route
+def bytearray_(environ, start_response):
+    """A bytearray where bytes have to be: 500."""
+    start_response("200 OK", plain())
+    return [bytearray(b"no bytes\n")]
+
+
+@route
+def error_without_text(environ, start_response):
+    """An exception whose text can't be had: 500, and its class on wsgi.errors."""
+    class Mute(Exception):
+        def __str__(self):
+            raise RuntimeError("checkapp does not tell")
+    raise Mute
+
+
+@route
+def error_with_surrogate(environ, start_response):
+    """An exception whose text is no UTF-8: 500, and the traceback on wsgi.errors."""
+    raise RuntimeError("checkapp raises \udcff")
+
+
+@route
+def recursion(environ, start_response):
+    """Calls itself without end: 500."""
+    return recursion(environ, start_response)
 
 
 # Statuses and headers that must not go out
@@ -473,6 +661,19 @@ def head(environ, start_response):
 
 
 @route
+def one_of_one(environ, start_response):
+    """A tuple of one block, ?object: an iterable whose len() is 1: gets a Content-Length."""
+    class One:
+        def __len__(self):
+            return 1
+
+        def __iter__(self):
+            yield b"alone\n"
+    start_response("200 OK", plain())
+    return One() if query(environ) == "object" else (b"alone\n",)
+
+
+@route
 def empty(environ, start_response):
     """An empty body: the headers are sent at the end."""
     start_response("200 OK", plain())
@@ -549,6 +750,66 @@ def random_(environ, start_response):
 def thread(environ, start_response):
     """A count that a thread started at import raises every 10 ms (in a forked child it stands still)."""
     return text(start_response, ticks)
+
+
+def count_during(work):
+    """How often another thread runs, every 10 ms, while `work` is done."""
+    count, done = 0, threading.Event()
+    def run():
+        nonlocal count
+        while not done.wait(0.01):
+            count += 1
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        work()
+    finally:
+        done.set()
+        thread.join()
+    return count
+
+
+@route
+def thread_reading(environ, start_response):
+    """How often another thread runs while the body is read, for which the client takes its time."""
+    return text(start_response, count_during(environ["wsgi.input"].read))
+
+
+@route
+def thread_writing(environ, start_response):
+    """30 MB by write(), for a client that takes its time; then how often another thread ran meanwhile."""
+    write = start_response("200 OK", plain())
+    return [b"\n%d\n" % count_during(lambda: write(b"x" * 30_000_000))]
+
+
+@route
+def thread_sending(environ, start_response):
+    """The same as blocks of a generator."""
+    start_response("200 OK", plain())
+    sent = threading.Event()
+    counts = []
+    thread = threading.Thread(target=lambda: counts.append(count_during(sent.wait)))
+    thread.start()
+    yield b"x" * 30_000_000
+    sent.set()
+    thread.join()
+    yield b"\n%d\n" % counts[0]
+
+
+@route
+def print_(environ, start_response):
+    """A line on standard output and one that does not end there, which have to be seen, also by those who wait for
+    the output of a child that is gone."""
+    print("checkapp: printed")
+    print("checkapp: without an end", end="")
+    return text(start_response, "printed")
+
+
+@route
+def allocated(environ, start_response):
+    """How many blocks of memory Python has in use: what requests leave behind."""
+    gc.collect()
+    return text(start_response, sys.getallocatedblocks())
 
 
 @route

@@ -36,7 +36,7 @@ fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
             Err(Errno::EINTR) => continue, // a child has ended: ask again
             Err(errno) => return Err(Failure::call("accept", errno)),
         };
-        // SAFETY: fork copies only the thread that calls it, and this process has no other.
+        // SAFETY: fork copies only the thread that calls it, and this program starts no other.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => child(|| {
                 drop(listener); // the child's copy

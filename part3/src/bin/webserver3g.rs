@@ -45,7 +45,7 @@ fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
                 continue;
             }
         };
-        // SAFETY: fork copies only the thread that calls it, and this process has no other.
+        // SAFETY: fork copies only the thread that calls it, and this program starts no other.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => child(|| {
                 drop(listener); // the child's copy

@@ -11,10 +11,9 @@ use std::process::ExitCode;
 use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::ForkResult;
-use part2::{Defaults, Gateway, WsgiServer, fork, run};
+use part2::{Defaults, Gateway, WsgiServer, forget_inherited, fork, run};
 use part3::Shortages;
 use part3::child;
-use part3::signals::forget_inherited;
 use part3::signals::{keep_errno, on_child_end};
 use part3::{Failure, accept, stage};
 
@@ -47,7 +46,7 @@ pub(crate) fn serve_forever(server: WsgiServer) -> Result<Infallible, Failure> {
                 continue;
             }
         };
-        // SAFETY: fork copies only the thread that calls it, and this process has no other.
+        // SAFETY: fork copies only the thread that calls it, and this program starts no other.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => child(|| {
                 drop(listener); // the child's copy
