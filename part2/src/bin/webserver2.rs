@@ -4,8 +4,8 @@
 //! Run: `cargo run -p part2 --bin webserver2 -- hello:app`, and in terminal 2 `curl -v http://localhost:8888/hello`
 //! See: the request behind `<` and the response behind `>`; curl shows which headers the application did not set.
 //!
-//! The server is in the library, for webserver3h has the same one: part2/src/lib.rs lists its modules in the order in
-//! which a request goes through them.
+//! The server itself is in the library, for webserver3h has the same one.
+//! part2/src/lib.rs lists its modules in the order in which a request goes through them.
 
 use std::process::ExitCode;
 
