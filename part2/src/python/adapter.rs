@@ -59,7 +59,7 @@ impl PythonApplication {
                     dict.set_item(&text, value)?;
                     names.push((name.to_owned(), text.unbind()));
                 }
-                // Not interned: from Python 3.13 on, what is interned stays for ever.
+                // Not interned: in Python 3.12, what is interned stays for ever.
                 None => dict.set_item(PyString::new(py, name), value)?,
             }
         }
