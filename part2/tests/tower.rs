@@ -1,4 +1,5 @@
-//! What a tower service may do beside answering well: the adapter makes of it what the gateway does with any application.
+//! What a tower service may do beside answering well: the adapter makes of it what the gateway does with any
+//! application.
 
 use std::future::poll_fn;
 use std::io;

@@ -48,8 +48,8 @@ fn version() -> String {
     version.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
-/// Looks whether the packages of a virtual environment are for the Python that is inside: it would start in any case, and
-/// then not find a single one of them.
+/// Looks whether the packages of a virtual environment are for the Python that is inside: it would start in any case,
+/// and then not find a single one of them.
 fn check_version(environment: &Path) -> Result<(), NotFound> {
     let shown = environment.display();
     let entries = fs::read_dir(environment.join("lib")).map_err(|error| {
@@ -68,8 +68,8 @@ fn check_version(environment: &Path) -> Result<(), NotFound> {
     }
 }
 
-/// Starts Python as if it had been called by the name `program`: it looks for `pyvenv.cfg` beside that, as it always does
-/// (PEP 405), and finds the packages of the virtual environment. Without a name, it looks for python3 in PATH.
+/// Starts Python as if it had been called by the name `program`: it looks for `pyvenv.cfg` beside that, as it always
+/// does (PEP 405), and finds the packages of the virtual environment. Without a name, it looks for python3 in PATH.
 fn initialize(program: Option<OsString>) -> Result<(), NotFound> {
     let program = program.map(|path| CString::new(path.as_bytes()).unwrap_or_default());
     let mut config = MaybeUninit::uninit();
@@ -77,7 +77,8 @@ fn initialize(program: Option<OsString>) -> Result<(), NotFound> {
     unsafe { ffi::PyConfig_InitPythonConfig(config.as_mut_ptr()) };
     // SAFETY: it has just been filled in.
     let mut config: ffi::PyConfig = unsafe { config.assume_init() };
-    // Ctrl-C ends this program as it does any other; what an application prints is seen even if its process ends by _exit.
+    // Ctrl-C ends this program as it does any other; what an application prints is seen even if its process ends by
+    // _exit.
     config.install_signal_handlers = 0;
     config.buffered_stdio = 0;
     config.parse_argv = 0;
