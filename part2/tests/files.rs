@@ -18,7 +18,6 @@ use client::probe::Probe;
 use client::server::{PATIENCE, Server};
 use client::wait;
 use common::{Answer, WEBSERVER2, ask};
-use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use tempfile::TempDir;
 
@@ -1119,6 +1118,8 @@ fn a_client_that_stops_sending_is_told_and_leaves_nothing() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_server_that_is_killed_leaves_nothing_of_an_upload() {
+    use nix::sys::signal::Signal;
+
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGKILL] {
         let mut site = Site::upload();
         let at_rest = site.server.descriptors().unwrap();

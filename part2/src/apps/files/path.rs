@@ -62,7 +62,7 @@ pub fn encoded(name: &[u8]) -> String {
     percent_encode(name, ENCODED).to_string()
 }
 
-/// The part of a path that is a name, for [`encoded`].
+/// The bytes of a name, as the file system has them.
 pub fn bytes(name: &(impl AsRef<Path> + ?Sized)) -> &[u8] {
     name.as_ref().as_os_str().as_bytes()
 }
