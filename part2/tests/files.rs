@@ -893,6 +893,7 @@ fn what_can_not_be_stored_gets_a_clear_page_and_nothing_of_it_is_stored() {
     let good = b"--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"good\"\r\n\r\ncontent".to_vec();
     let many: Vec<_> = (0..501).map(|_| ("a", &b""[..])).collect();
     let disposition = |name: &str| part(&format!("Content-Disposition: form-data; name=\"file\"; filename={name}"));
+    let starred = part("Content-Disposition: form-data; name=\"filename\"; filename*=UTF-8''a");
     let not_utf_8 = [&b"--XX\r\nContent-Disposition: form-data; filename=\"\xff\""[..], &part("")[4..]].concat();
     for (what, body, status, sentence) in [
         ("no file", form(&[]), "400", "No file was chosen."),
@@ -904,6 +905,7 @@ fn what_can_not_be_stored_gets_a_clear_page_and_nothing_of_it_is_stored() {
         ("another charset", not_utf_8, "400", "name of a file can&#39;t be read"),
         ("a NUL in a name", form(&[("good", b"1"), ("a\0b", b"2")]), "400", "form can&#39;t be read"),
         ("an open quote", disposition("\"a"), "400", "name of a file can&#39;t be read"),
+        ("a name in a forbidden form", [&good[..], b"\r\n", &starred].concat(), "400", "can&#39;t be read"),
         ("too many", form(&many), "400", "500 files at most"),
         ("no end", good.clone(), "400", "ends in the middle"),
         ("half an end", [&good[..], b"\r\n--XX-"].concat(), "400", "ends in the middle"),

@@ -90,10 +90,13 @@ impl Part<'_> {
     /// # Errors
     /// [`FormError::Broken`]: it is not UTF-8, or not of the form that it must have.
     pub fn file_name(&self) -> Result<Option<&str>, FormError> {
-        let is_file =
-            self.field.headers().get("content-disposition").is_some_and(|value| {
-                value.as_bytes().to_ascii_lowercase().windows(9).any(|bytes| bytes == b"filename=")
-            });
+        // `filename*=` too, which RFC 7578, section 4.2, forbids: nobody is to believe that such a file was stored.
+        let has_name = |value: &[u8]| {
+            let mut parameters = value.split(|&byte| byte == b';').map(<[u8]>::trim_ascii_start);
+            parameters.any(|parameter| parameter.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"filename")))
+        };
+        let disposition = self.field.headers().get("content-disposition");
+        let is_file = disposition.is_some_and(|value| has_name(value.as_bytes()));
         match self.field.file_name() {
             // multer takes a part whose name it can't read for one without.
             None if is_file => Err(FormError::Broken("the name of a file can't be read".to_owned())),
