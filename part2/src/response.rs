@@ -103,7 +103,8 @@ impl Write {
     /// Sends `block`.
     ///
     /// # Errors
-    /// Start_response has failed, the block is more than Content-Length allows, the client is gone, or the request over.
+    /// Start_response has failed, the block is more than Content-Length allows, the client is gone, or the request
+    /// over.
     pub fn send(&self, block: &[u8]) -> Result<(), ResponseError> {
         self.0.send(Content::Bytes(block), false)
     }

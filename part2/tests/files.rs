@@ -115,7 +115,7 @@ fn most_memory(process: u32) -> Option<u64> {
     between(&status, "VmHWM:", "kB").trim().parse().ok()
 }
 
-// ---- files:app -------------------------------------------------------------------------------------------------------
+// ---- files:app
 
 #[test]
 fn a_directory_is_listed_as_pythons_http_server_lists_it() {
@@ -558,7 +558,8 @@ fn several_parts_are_sent_in_one_response() {
     let boundary = answer.field("Content-Type").unwrap().strip_prefix("multipart/byteranges; boundary=").unwrap();
     let part = |range: &str, content: &str| {
         format!(
-            "\r\n--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Range: bytes {range}/10\r\n\r\n{content}"
+            "\r\n--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
+             Content-Range: bytes {range}/10\r\n\r\n{content}"
         )
     };
     let expected = part("0-1", "01") + &part("9-9", "9") + &part("4-5", "45") + &format!("\r\n--{boundary}--\r\n");
@@ -598,8 +599,8 @@ fn ranges_that_make_no_sense_are_ignored_or_refused_and_never_cost_more_than_the
     }
 }
 
-/// Asks for a file that is larger than what the kernel keeps of a connection, and reads only the head of the answer: the
-/// server is in the middle of it then.
+/// Asks for a file that is larger than what the kernel keeps of a connection, and reads only the head of the answer:
+/// the server is in the middle of it then.
 fn begin_download(site: &Site, name: &str, length: u64) -> TcpStream {
     let file = File::create(site.path(name)).unwrap();
     file.set_len(length).unwrap();
@@ -717,7 +718,7 @@ fn what_the_server_may_not_touch_gets_a_clear_page() {
     }
 }
 
-// ---- The command line, and what is printed ---------------------------------------------------------------------------
+// ---- The command line, and what is printed
 
 #[test]
 fn each_request_gets_one_line_which_it_can_not_forge() {
@@ -782,7 +783,7 @@ fn wrong_usage_gets_one_line() {
     }
 }
 
-// ---- files:upload ----------------------------------------------------------------------------------------------------
+// ---- files:upload
 
 #[test]
 fn a_listing_has_a_form_and_what_it_sends_is_stored() {
@@ -1145,8 +1146,8 @@ fn what_an_upload_in_the_making_is_called_is_shown_to_nobody() {
     assert_eq!(site.status("/.upload-0123456789abcdef.part"), "404");
 }
 
-/// A limit on the size of files stands for a full disk here, for it takes no right to set one: write(2) fails with EFBIG
-/// (and a signal, which is ignored).
+/// A limit on the size of files stands for a full disk here, for it takes no right to set one: write(2) fails with
+/// EFBIG (and a signal, which is ignored).
 #[test]
 fn a_disk_that_is_full_gets_a_clear_page_and_loses_nothing() {
     let around = tempfile::tempdir().unwrap();
