@@ -80,8 +80,8 @@ pub fn write_within(limit: &mut TimeLimit, connection: &OwnedFd, bytes: &[u8]) -
     }
 }
 
-/// Sends as much of a part of a file to `connection` as it takes now, up to 64 KiB, or waits until it takes some; returns
-/// how much that was: 0 when the file ends before. sendfile(2) does it without a copy in this process.
+/// Sends as much of a part of a file to `connection` as it takes now, up to 64 KiB, or waits until it takes some;
+/// returns how much that was: 0 when the file ends before. sendfile(2) does it without a copy in this process.
 ///
 /// # Errors
 /// ETIMEDOUT when `limit` has passed; otherwise those of sendfile(2) and poll(2), never EINTR.
@@ -107,8 +107,8 @@ pub fn send_file_within(
     }
 }
 
-/// Sends as much of a part of a file to `connection` as it takes now, up to 64 KiB, or waits until it takes some; returns
-/// how much that was: 0 when the file ends before.
+/// Sends as much of a part of a file to `connection` as it takes now, up to 64 KiB, or waits until it takes some;
+/// returns how much that was: 0 when the file ends before.
 ///
 /// # Errors
 /// ETIMEDOUT when `limit` has passed; otherwise those of read(2), send(2) and poll(2), never EINTR.

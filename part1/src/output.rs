@@ -23,7 +23,7 @@ pub fn report(problem: impl Display) {
 
 /// Whether a terminal does something with `character` instead of showing it: a control character, or one that turns the
 /// direction of the text around it (Unicode's Bidi_Control), but not the two that are wanted.
-fn is_obeyed(character: char) -> bool {
+pub fn is_obeyed(character: char) -> bool {
     match character {
         '\n' | '\t' => false,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,

@@ -1,12 +1,13 @@
-//! What a file costs: `files:app` in webserver2, `python -m http.server` and nginx, side by side, with a file of 14 bytes
-//! and one of 100 MB, one request per connection, a line of log for each. Run: `cargo bench -p part2 --bench files`
+//! What a file costs: `files:app` in webserver2, `python -m http.server` and nginx, side by side, with a file of 14
+//! bytes and one of 100 MB, one request per connection, a line of log for each.
+//! Run: `cargo bench -p part2 --bench files`
 //!
 //! nginx is Debian's (`apt install nginx-light`), with one process and with sendfile(2), which Debian's configuration
 //! switches on. What is not there is left out.
 //!
-//! CPU time is user and system time of the server and all its processes. What its start takes does not count: each server
-//! runs twice, with few requests and with many, and the difference is what the further ones cost. The file is in the
-//! kernel's cache, and the client is on the same machine, so that nothing is measured of disks and networks.
+//! CPU time is user and system time of the server and all its processes. What its start takes does not count: each
+//! server runs twice, with few requests and with many, and the difference is what the further ones cost. The file is
+//! in the kernel's cache, and the client is on the same machine, so that nothing is measured of disks and networks.
 
 use std::fs::{self, File};
 use std::io;

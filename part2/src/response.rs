@@ -103,7 +103,8 @@ impl Write {
     /// Sends `block`.
     ///
     /// # Errors
-    /// Start_response has failed, the block is more than Content-Length allows, the client is gone, or the request over.
+    /// Start_response has failed, the block is more than Content-Length allows, the client is gone, or the request
+    /// over.
     pub fn send(&self, block: &[u8]) -> Result<(), ResponseError> {
         self.0.send(Content::Bytes(block), false)
     }
@@ -550,5 +551,49 @@ impl Shown {
             let _ = write!(text, "\n... and {} more bytes", self.left_out);
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// What a client gets of a response with these headers and one block: the bytes from the third to the eighth of a
+    /// file of so many digits.
+    fn sent(version: Version, headers: &[(&str, &str)], digits: usize) -> (Result<(), ResponseError>, String) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&b"0123456789"[..digits]).unwrap();
+        let (server, mut client) = UnixStream::pair().unwrap();
+        let connection = Arc::new(Connection::new(server.into()));
+        let response = Response::new(connection, Pace::new(Duration::from_secs(30)), false, version);
+        let start_response = StartResponse::new(response);
+        start_response.start("200 OK", headers);
+        let part = FilePart { file: Arc::new(file), range: 2..8 };
+        let outcome = start_response.send(Content::File(part), false).and_then(|()| start_response.finish());
+        drop(start_response.take_back());
+        let mut sent = String::new();
+        client.read_to_string(&mut sent).unwrap();
+        (outcome, sent.split_once("\r\n\r\n").unwrap().1.to_owned())
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_framed_as_any_block() {
+        assert_eq!(sent(Version::Http11, &[], 10), (Ok(()), "6\r\n234567\r\n0\r\n\r\n".to_owned()));
+        assert_eq!(sent(Version::Http10, &[], 10), (Ok(()), "234567".to_owned()));
+        assert_eq!(sent(Version::Http11, &[("Content-Length", "6")], 10), (Ok(()), "234567".to_owned()));
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_never_more_than_was_declared_and_is_known_to_be_less() {
+        let (outcome, body) = sent(Version::Http11, &[("Content-Length", "5")], 10);
+        assert!(matches!(outcome, Err(ResponseError::Misuse(_))), "{outcome:?}");
+        assert_eq!(body, "23456");
+        let (outcome, body) = sent(Version::Http11, &[("Content-Length", "6")], 5);
+        assert_eq!(outcome, Err(misuse("a file became shorter while it was sent")));
+        assert_eq!(body, "234");
     }
 }

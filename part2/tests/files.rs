@@ -18,7 +18,6 @@ use client::probe::Probe;
 use client::server::{PATIENCE, Server};
 use client::wait;
 use common::{Answer, WEBSERVER2, ask};
-use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use tempfile::TempDir;
 
@@ -116,7 +115,7 @@ fn most_memory(process: u32) -> Option<u64> {
     between(&status, "VmHWM:", "kB").trim().parse().ok()
 }
 
-// ---- files:app -------------------------------------------------------------------------------------------------------
+// ---- files:app
 
 #[test]
 fn a_directory_is_listed_as_pythons_http_server_lists_it() {
@@ -559,7 +558,8 @@ fn several_parts_are_sent_in_one_response() {
     let boundary = answer.field("Content-Type").unwrap().strip_prefix("multipart/byteranges; boundary=").unwrap();
     let part = |range: &str, content: &str| {
         format!(
-            "\r\n--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Range: bytes {range}/10\r\n\r\n{content}"
+            "\r\n--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
+             Content-Range: bytes {range}/10\r\n\r\n{content}"
         )
     };
     let expected = part("0-1", "01") + &part("9-9", "9") + &part("4-5", "45") + &format!("\r\n--{boundary}--\r\n");
@@ -599,8 +599,8 @@ fn ranges_that_make_no_sense_are_ignored_or_refused_and_never_cost_more_than_the
     }
 }
 
-/// Asks for a file that is larger than what the kernel keeps of a connection, and reads only the head of the answer: the
-/// server is in the middle of it then.
+/// Asks for a file that is larger than what the kernel keeps of a connection, and reads only the head of the answer:
+/// the server is in the middle of it then.
 fn begin_download(site: &Site, name: &str, length: u64) -> TcpStream {
     let file = File::create(site.path(name)).unwrap();
     file.set_len(length).unwrap();
@@ -718,7 +718,7 @@ fn what_the_server_may_not_touch_gets_a_clear_page() {
     }
 }
 
-// ---- The command line, and what is printed ---------------------------------------------------------------------------
+// ---- The command line, and what is printed
 
 #[test]
 fn each_request_gets_one_line_which_it_can_not_forge() {
@@ -783,7 +783,7 @@ fn wrong_usage_gets_one_line() {
     }
 }
 
-// ---- files:upload ----------------------------------------------------------------------------------------------------
+// ---- files:upload
 
 #[test]
 fn a_listing_has_a_form_and_what_it_sends_is_stored() {
@@ -894,6 +894,7 @@ fn what_can_not_be_stored_gets_a_clear_page_and_nothing_of_it_is_stored() {
     let good = b"--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"good\"\r\n\r\ncontent".to_vec();
     let many: Vec<_> = (0..501).map(|_| ("a", &b""[..])).collect();
     let disposition = |name: &str| part(&format!("Content-Disposition: form-data; name=\"file\"; filename={name}"));
+    let starred = part("Content-Disposition: form-data; name=\"filename\"; filename*=UTF-8''a");
     let not_utf_8 = [&b"--XX\r\nContent-Disposition: form-data; filename=\"\xff\""[..], &part("")[4..]].concat();
     for (what, body, status, sentence) in [
         ("no file", form(&[]), "400", "No file was chosen."),
@@ -905,6 +906,7 @@ fn what_can_not_be_stored_gets_a_clear_page_and_nothing_of_it_is_stored() {
         ("another charset", not_utf_8, "400", "name of a file can&#39;t be read"),
         ("a NUL in a name", form(&[("good", b"1"), ("a\0b", b"2")]), "400", "form can&#39;t be read"),
         ("an open quote", disposition("\"a"), "400", "name of a file can&#39;t be read"),
+        ("a name in a forbidden form", [&good[..], b"\r\n", &starred].concat(), "400", "can&#39;t be read"),
         ("too many", form(&many), "400", "500 files at most"),
         ("no end", good.clone(), "400", "ends in the middle"),
         ("half an end", [&good[..], b"\r\n--XX-"].concat(), "400", "ends in the middle"),
@@ -1119,6 +1121,8 @@ fn a_client_that_stops_sending_is_told_and_leaves_nothing() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_server_that_is_killed_leaves_nothing_of_an_upload() {
+    use nix::sys::signal::Signal;
+
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGKILL] {
         let mut site = Site::upload();
         let at_rest = site.server.descriptors().unwrap();
@@ -1142,8 +1146,8 @@ fn what_an_upload_in_the_making_is_called_is_shown_to_nobody() {
     assert_eq!(site.status("/.upload-0123456789abcdef.part"), "404");
 }
 
-/// A limit on the size of files stands for a full disk here, for it takes no right to set one: write(2) fails with EFBIG
-/// (and a signal, which is ignored).
+/// A limit on the size of files stands for a full disk here, for it takes no right to set one: write(2) fails with
+/// EFBIG (and a signal, which is ignored).
 #[test]
 fn a_disk_that_is_full_gets_a_clear_page_and_loses_nothing() {
     let around = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! What holds for every form with files: how it comes changes nothing, its files are read as they were sent, and no bytes
-//! make the reader panic or run for ever.
+//! What holds for every form with files: how it comes changes nothing, its files are read as they were sent, and no
+//! bytes make the reader panic or run for ever.
 
 #[path = "common/forms.rs"]
 mod forms;

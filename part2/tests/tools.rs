@@ -1,4 +1,5 @@
-//! `files:app` and `files:upload` as a reader meets them, in a browser; and on a disk that is full or can't be written to.
+//! `files:app` and `files:upload` as a reader meets them, in a browser; and on a disk that is full or can't be written
+//! to.
 //!
 //! A test is skipped, and counted as ignored, where something that it needs is missing (`client::tools`).
 

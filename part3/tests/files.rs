@@ -8,8 +8,7 @@ use std::process::Command;
 use client::probe::Probe;
 use client::server::{PATIENCE, Server};
 use client::wait;
-use common::{NONE, assert_leaves_nothing, binary};
-use nix::sys::signal::Signal;
+use common::{assert_leaves_nothing, binary};
 use tempfile::TempDir;
 
 fn start(application: &str, directory: &TempDir) -> Server {
@@ -24,7 +23,7 @@ fn get(server: &Server, path: &str) -> String {
     String::from_utf8(client.read_to_end().unwrap().to_vec()).unwrap()
 }
 
-/// The head of a form of `length` bytes, and the beginning of a file called `name`.
+/// A request with a form that has a file called `name`, or the beginning of such a request.
 fn upload(name: &str, content: &str, is_complete: bool) -> String {
     let body = format!("--XX\r\nContent-Disposition: form-data; filename=\"{name}\"\r\n\r\n{content}\r\n--XX--\r\n");
     let length = if is_complete { body.len() } else { body.len() * 2 };
@@ -79,7 +78,7 @@ fn a_child_that_is_killed_in_an_upload_leaves_nothing_of_it() {
     let mut client = Probe::connect(server.port()).unwrap();
     client.send(upload("a", &"x".repeat(200_000), false).as_bytes()).unwrap();
     wait::until(PATIENCE, || (server.children().ok()?.alive == 1).then_some(())).unwrap();
-    server.signal_group(Signal::SIGKILL).unwrap();
-    wait::until(PATIENCE, || (server.children().ok()? == NONE).then_some(())).unwrap();
+    server.signal_group(nix::sys::signal::Signal::SIGKILL).unwrap();
+    wait::until(PATIENCE, || (server.children().ok()? == common::NONE).then_some(())).unwrap();
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
 }

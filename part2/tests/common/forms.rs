@@ -1,5 +1,5 @@
-//! What holds for any bytes that come as a form with files, in pieces of any size. Property tests (`tests/forms.rs`) and
-//! fuzzing (`fuzz/`) try to refute it.
+//! What holds for any bytes that come as a form with files, in pieces of any size. Property tests (`tests/forms.rs`)
+//! and fuzzing (`fuzz/`) try to refute it.
 
 use std::io::{self, Read};
 

@@ -1,7 +1,7 @@
 //! A form with files, as a browser sends it: multipart/form-data (RFC 7578), read part by part.
 //!
-//! multer reads it. It is asynchronous and takes whatever its source has at once, so it is fed here by hand: a block when it
-//! asks for one, and not before. So little of a form is in memory, however large the form is.
+//! multer reads it. It is asynchronous and takes whatever its source has at once, so it is fed here by hand: a block
+//! when it asks for one, and not before. So little of a form is in memory, however large the form is.
 
 use std::io::{self, ErrorKind, Read};
 use std::pin::pin;
@@ -14,8 +14,8 @@ use multer::{Field, Multipart};
 
 /// How much is read at once.
 const BLOCK: usize = 64 * 1024;
-/// How many blocks multer may take to find the next part: the head of a part is in one of them, or reaches from one into
-/// the next. multer itself sets no limit to a head.
+/// How many blocks multer may take to find the next part: the head of a part is in one of them, or reaches from one
+/// into the next. multer itself sets no limit to a head.
 const BLOCKS_OF_A_HEAD: usize = 2;
 
 /// Why a form could not be read.
@@ -90,10 +90,13 @@ impl Part<'_> {
     /// # Errors
     /// [`FormError::Broken`]: it is not UTF-8, or not of the form that it must have.
     pub fn file_name(&self) -> Result<Option<&str>, FormError> {
-        let is_file =
-            self.field.headers().get("content-disposition").is_some_and(|value| {
-                value.as_bytes().to_ascii_lowercase().windows(9).any(|bytes| bytes == b"filename=")
-            });
+        // `filename*=` too, which RFC 7578, section 4.2, forbids: nobody is to believe that such a file was stored.
+        let has_name = |value: &[u8]| {
+            let mut parameters = value.split(|&byte| byte == b';').map(<[u8]>::trim_ascii_start);
+            parameters.any(|parameter| parameter.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"filename")))
+        };
+        let disposition = self.field.headers().get("content-disposition");
+        let is_file = disposition.is_some_and(|value| has_name(value.as_bytes()));
         match self.field.file_name() {
             // multer takes a part whose name it can't read for one without.
             None if is_file => Err(FormError::Broken("the name of a file can't be read".to_owned())),
@@ -161,8 +164,8 @@ impl From<multer::Error> for FormError {
     }
 }
 
-/// What is left of a body is read and dropped, so that the client gets to see the answer: one that sends a large file does
-/// not look for it before.
+/// What is left of a body is read and dropped, so that the client gets to see the answer: one that sends a large file
+/// does not look for it before.
 pub fn drain(mut input: impl Read) {
     let mut block = vec![0; BLOCK];
     loop {

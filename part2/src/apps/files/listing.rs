@@ -32,8 +32,8 @@ enum What {
     Special,
 }
 
-/// The page that lists what is in `folder`, sorted as Python's http.server does it: by name, upper and lower case alike.
-/// `/` stands behind directories, and `@` behind links.
+/// The page that lists what is in `folder`, sorted as Python's http.server does it: by name, upper and lower case
+/// alike. `/` stands behind directories, and `@` behind links.
 ///
 /// # Errors
 /// The directory can't be read.

@@ -233,8 +233,8 @@ enum Found {
 
 /// Opens what is at `path` below `root`. Links that stay below it are followed, and no others.
 ///
-/// A FIFO, a socket or a device is not opened: that might wait for ever, or do something. Should one take the place of a
-/// file in between, O_NONBLOCK has open(2) return all the same.
+/// A FIFO, a socket or a device is not opened: that might wait for ever, or do something. Should one take the place of
+/// a file in between, O_NONBLOCK has open(2) return all the same.
 fn open(root: &Dir, path: &Path) -> io::Result<Found> {
     let name = path.file_name().unwrap_or_default();
     if store::is_temporary(path::bytes(name)) {

@@ -1,8 +1,8 @@
 //! Where a request comes from: a page elsewhere must not be able to upload to the reader's own server.
 //!
-//! A browser lets any page send a form to any server, `localhost` included. It says from where (Origin, RFC 6454, section
-//! 7; Sec-Fetch-Site, W3C Fetch Metadata), and that is what tells such a form from one of our own. A program such as
-//! curl says neither, and needs nobody's page.
+//! A browser lets any page send a form to any server, `localhost` included. It says from where (Origin, RFC 6454,
+//! section 7; Sec-Fetch-Site, W3C Fetch Metadata), and that is what tells such a form from one of our own. A program
+//! such as curl says neither, and needs nobody's page.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -33,9 +33,9 @@ pub fn objection(environ: &Environ) -> Option<&'static str> {
     None
 }
 
-/// Whether `host` can only mean this server: an address, the server's own name, or a name that nobody elsewhere can give
-/// out. Any other may be one that leads to 127.0.0.1 since a moment ago, so that a page from there counts as ours (DNS
-/// rebinding).
+/// Whether `host` can only mean this server: an address, the server's own name, or a name that nobody elsewhere can
+/// give out. Any other may be one that leads to 127.0.0.1 since a moment ago, so that a page from there counts as ours
+/// (DNS rebinding).
 fn is_ours(host: &str, server: &[u8]) -> bool {
     let (name, rest) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, rest)) => (address, rest),

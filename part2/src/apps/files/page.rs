@@ -116,11 +116,9 @@ impl<T: AsRef<str>> Display for Escaped<T> {
     }
 }
 
-/// Whether `character` does something instead of being shown: a control character, or one that turns the direction of
-/// the text around it (Unicode's Bidi_Control).
+/// Whether `character` does something instead of being shown. In a name, that goes for line ends too.
 pub fn is_obeyed(character: char) -> bool {
-    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        || character.is_control()
+    matches!(character, '\n' | '\t') || part1::output::is_obeyed(character)
 }
 
 /// A number of bytes as it is read: `14 B`, `95.4 MiB`.

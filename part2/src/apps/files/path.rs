@@ -20,8 +20,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place that a path means, whose %-escapes have been decoded: what was `%2F` separates as any `/` does, and what
-    /// was `%2e%2e` is `..`. Several slashes in a row count as one.
+    /// The place that a path means, whose %-escapes have been decoded: what was `%2F` separates as any `/` does, and
+    /// what was `%2e%2e` is `..`. Several slashes in a row count as one.
     ///
     /// `None` if there is a `.` or `..` in it: a client resolves those before it asks (RFC 3986, section 5.2.4), and
     /// whoever does not has something else in mind. Also `None` for NUL, which would cut the name short.
@@ -62,7 +62,7 @@ pub fn encoded(name: &[u8]) -> String {
     percent_encode(name, ENCODED).to_string()
 }
 
-/// The part of a path that is a name, for [`encoded`].
+/// The bytes of a name, as the file system has them.
 pub fn bytes(name: &(impl AsRef<Path> + ?Sized)) -> &[u8] {
     name.as_ref().as_os_str().as_bytes()
 }

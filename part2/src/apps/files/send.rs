@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::{Block, FilePart};
 
-/// Up to this size a part is read, and goes out together with the head. What is larger is for the kernel to send: half the
-/// CPU time of reading and writing it (`benches/files.rs`).
+/// Up to this size a part is read, and goes out together with the head. What is larger is for the kernel to send: half
+/// the CPU time of reading and writing it (`benches/files.rs`).
 const SMALL: u64 = 16 * 1024;
 /// How much the kernel is asked to send at once: what has been sent is counted, and so told in the log, in such steps.
 const LARGE: u64 = 1024 * 1024;
@@ -24,8 +24,8 @@ pub enum Piece {
 
 /// The blocks of a body that is made of these pieces.
 ///
-/// A file that has become shorter since its length was announced is an error: the response ends there, with less than it
-/// had announced, and so the client knows. A file that has grown is sent as long as it was.
+/// A file that has become shorter since its length was announced is an error: the response ends there, with less than
+/// it had announced, and so the client knows. A file that has grown is sent as long as it was.
 pub struct Blocks {
     file: Arc<File>,
     pieces: std::vec::IntoIter<Piece>,

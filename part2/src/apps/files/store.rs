@@ -1,4 +1,5 @@
-//! A file that comes into being all at once: it has no name before it is complete, and never takes the place of another.
+//! A file that comes into being all at once: it has no name before it is complete, and never takes the place of
+//! another.
 
 use std::collections::hash_map::RandomState;
 use std::ffi::{OsStr, OsString};
@@ -14,8 +15,8 @@ use super::path::bytes;
 /// A file that is being written in a directory. Dropped before it is published, it is gone.
 ///
 /// Where the system has files without a name (O_TMPFILE, open(2): Linux, on most file systems), nothing is left of one
-/// even when the process is killed. Elsewhere it has a name that is shown to nobody, and what a killed process leaves is
-/// removed before the next file is made in that directory.
+/// even when the process is killed. Elsewhere it has a name that is shown to nobody, and what a killed process leaves
+/// is removed before the next file is made in that directory.
 pub struct NewFile<'a> {
     folder: &'a Dir,
     file: File,
@@ -176,8 +177,8 @@ fn link(_file: &File, _folder: &Dir, _name: &OsStr) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// Gives a file another name, which is not taken. rename(2) replaces what is there, and not every file system can link; so
-/// an empty file takes the name first, if it is free, and is then replaced.
+/// Gives a file another name, which is not taken. rename(2) replaces what is there, and not every file system can
+/// link; so an empty file takes the name first, if it is free, and is then replaced.
 fn rename(temporary: &Temporary, folder: &Dir, name: &OsStr) -> io::Result<()> {
     folder.open_with(name, OpenOptions::new().write(true).create_new(true))?;
     folder.rename(&temporary.name, folder, name).inspect_err(|_| {

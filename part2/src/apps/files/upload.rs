@@ -38,8 +38,8 @@ enum Trouble {
     Input(io::Error),
 }
 
-/// Stores the files of the form that `environ` brings in `folder`, and makes the page that says so. Whatever goes wrong,
-/// nothing of the form is stored then.
+/// Stores the files of the form that `environ` brings in `folder`, and makes the page that says so. Whatever goes
+/// wrong, nothing of the form is stored then.
 ///
 /// # Errors
 /// The body ended too early, or came too slowly. There is nobody to be shown a page.
