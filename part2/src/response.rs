@@ -165,7 +165,7 @@ pub(crate) struct Response {
     /// What [`StartResponse::start`] did not return.
     fault: Option<ResponseError>,
     /// What is printed of it, if it is to be printed.
-    shown: Option<Shown>,
+    shown: Option<Transcript>,
     /// The status code, once the head has been sent, and how many bytes of the body have.
     sent: Option<(u16, u64)>,
 }
@@ -217,7 +217,7 @@ impl Response {
 
     /// Keeps what is to be printed.
     pub(crate) fn shown(mut self, is_shown: bool) -> Response {
-        self.shown = is_shown.then(Shown::default);
+        self.shown = is_shown.then(Transcript::default);
         self
     }
 
@@ -237,7 +237,7 @@ impl Response {
     }
 
     /// What is to be printed of it.
-    pub(crate) fn take_shown(&mut self) -> Option<Shown> {
+    pub(crate) fn take_shown(&mut self) -> Option<Transcript> {
         self.shown.take()
     }
 
@@ -520,18 +520,18 @@ fn status_code(status: &[u8]) -> Result<u16, ResponseError> {
 
 /// What is printed of a response: its head, and the first part of its body.
 #[derive(Default)]
-pub(crate) struct Shown {
+pub(crate) struct Transcript {
     head: Vec<u8>,
     body: Vec<u8>,
     left_out: u64,
 }
 
-impl Shown {
+impl Transcript {
     /// The most bytes of a body that are printed.
     const LIMIT: usize = 1024;
 
     fn add(&mut self, block: &Content) {
-        let most = Shown::LIMIT - self.body.len();
+        let most = Transcript::LIMIT - self.body.len();
         let before = self.body.len();
         match block {
             Content::Bytes(bytes) => self.body.extend_from_slice(&bytes[..bytes.len().min(most)]),
