@@ -128,6 +128,20 @@ pub fn measure(server: &mut Command, mut port: impl FnMut(&str) -> Option<u16>, 
     Ok(Cost { requests: load.requests, cpu, elapsed })
 }
 
+/// What further requests cost a server that has answered `first`: its start does not count, nor what it does only once.
+/// `run` measures one server under so many requests, and is asked twice: for `first`, and for `requests` more.
+///
+/// Returns the microseconds of CPU time for each of the further requests, and the rate at which all were answered.
+///
+/// # Errors
+/// Those of `run`.
+pub fn further(first: u32, requests: u32, run: impl Fn(u32) -> io::Result<Cost>) -> io::Result<(f64, f64)> {
+    let few = run(first)?;
+    let many = run(first + requests)?;
+    let cpu = many.cpu.saturating_sub(few.cpu).as_secs_f64() * 1e6 / f64::from(requests);
+    Ok((cpu, many.requests_per_second()))
+}
+
 /// A server, which ends when this is dropped. Who waits for it is the one who counts its CPU time.
 struct Running(Child);
 

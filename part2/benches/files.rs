@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::Parser;
-use client::cost::{Load, measure, spread};
+use client::cost::{Load, further, measure, spread};
 use client::server::port_to_come_back_to;
 use client::tools::Need;
 
@@ -129,10 +129,8 @@ fn round(line: &str, directory: &Path, download: &Download, requests: u32) -> io
         let load = Load { requests, clients: download.clients, request: request.as_bytes(), ending: b"xxxxx\n" };
         measure(&mut server, is_up, &load)
     };
-    let few = run(download.first)?;
-    let many = run(download.first + requests)?;
-    let cpu = many.cpu.saturating_sub(few.cpu).as_secs_f64() * 1e6 / f64::from(requests);
-    Ok((cpu * download.unit, many.requests_per_second()))
+    let (cpu, rate) = further(download.first, requests, run)?;
+    Ok((cpu * download.unit, rate))
 }
 
 /// The configuration of nginx: one process in the foreground, and as Debian has it where it matters.

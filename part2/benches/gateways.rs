@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::Parser;
-use client::cost::{Load, measure, spread};
+use client::cost::{Load, further, measure, spread};
 use client::server::port_to_come_back_to;
 
 /// Measures the CPU time that a request costs in webserver2 and in Python's own servers.
@@ -140,8 +140,5 @@ fn round(line: &str, programs: &Path, application: &str, ending: &[u8], options:
         let is_up = |_: &str| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok().map(|_| port);
         measure(&mut server, is_up, &Load { requests, clients: options.clients, request: REQUEST, ending })
     };
-    let few = run(FIRST)?;
-    let many = run(FIRST + options.requests)?;
-    let cpu = many.cpu.saturating_sub(few.cpu).as_secs_f64() * 1e6 / f64::from(options.requests);
-    Ok((cpu, many.requests_per_second()))
+    further(FIRST, options.requests, run)
 }

@@ -256,12 +256,7 @@ impl Response {
         if block_length == 0 {
             return Ok(());
         }
-        let mut bytes = Vec::new();
-        if let Stage::Started(started) = &self.stage {
-            let length = if is_all { Some(block_length) } else { None };
-            self.sent = Some((started.code, 0));
-            bytes = self.begin(started.finish(length, self.is_head, self.version));
-        }
+        let mut bytes = self.begin(is_all.then_some(block_length));
         let Stage::Sending(sending) = &mut self.stage else { return Ok(()) };
 
         // More than was declared would be taken for another response.
@@ -311,11 +306,7 @@ impl Response {
 
     fn finish(&mut self) -> Result<(), ResponseError> {
         self.check_started()?;
-        let mut bytes = Vec::new();
-        if let Stage::Started(started) = &self.stage {
-            self.sent = Some((started.code, 0));
-            bytes = self.begin(started.finish(Some(0), self.is_head, self.version));
-        }
+        let mut bytes = self.begin(Some(0));
         let Stage::Sending(Sending { coding, left }) = std::mem::replace(&mut self.stage, Stage::Ended) else {
             return Ok(());
         };
@@ -331,8 +322,11 @@ impl Response {
         }
     }
 
-    /// Takes note that `head` is about to be sent, and returns it.
-    fn begin(&mut self, (head, sending): (Vec<u8>, Sending)) -> Vec<u8> {
+    /// The head, if it has not been sent: it is about to be. `known_length` is that of the whole body, if it is known.
+    fn begin(&mut self, known_length: Option<u64>) -> Vec<u8> {
+        let Stage::Started(started) = &self.stage else { return Vec::new() };
+        let (head, sending) = started.finish(known_length, self.is_head, self.version);
+        self.sent = Some((started.code, 0));
         if let Some(shown) = &mut self.shown {
             shown.head.extend_from_slice(&head);
         }
