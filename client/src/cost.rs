@@ -19,8 +19,9 @@ use nix::sys::time::TimeValLike;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::mkstemp;
 
+use crate::kernel::processes;
 use crate::server::{PATIENCE, pid};
-use crate::{processes, wait};
+use crate::wait;
 
 /// Requests to a server, each on a connection of its own.
 #[derive(Debug, Clone, Copy)]

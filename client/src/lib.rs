@@ -1,41 +1,44 @@
 //! The other side of every server in this workspace: what opens connections to one, and what shows what they do to it.
 //! It works with any server, and only its advice names those of this workspace.
 //!
-//! - [`binary`]: the programs of this workspace, for tests of packages that don't own them
-//! - [`server`]: a server that is started here, to be looked at
-//! - [`processes`]: the descriptors and children of a process, from the kernel's tables
-//! - [`probe`]: one connection, handled step by step
-//! - [`answer`]: the answer that came on one, taken apart
-//! - [`misbehaviour`]: clients that behave badly
-//! - [`cost`]: what a request costs a server, for benchmarks
-//! - [`tools`]: what a test needs from outside
-//! - [`wait`]: waiting for something to become true, with a deadline
-//!
-//! The program `client` puts a server under stress with many connections at once:
+//! The program `client`:
 //!
 //! - [`options`]: the command line
+//! - [`stress`]: makes many connections at once, and tells what became of them
+//! - [`watch`]: shows what a server has open, live
+//! - [`check`]: tells whether a server is the stage that it is meant to be
+//! - [`exercise`]: the exercises of the book
+//!
+//! What these stand on, and the tests of the workspace too:
+//!
+//! - [`kernel`]: what the kernel's tables say of a process
 //! - [`target`]: the server to connect to, and the request that it gets
-//! - [`stress`]: the parent, which forks the clients and gathers what they report
-//! - [`worker`]: a client process and its connections
-//! - [`fate`]: what became of one connection, and how it is reported
-//! - [`summary`]: what became of all of them, as a table
-//! - [`descriptors`]: how many descriptors a client process may have
+//! - [`server`]: a server that is started here, to be looked at
+//! - [`probe`]: one connection, handled step by step
+//! - [`misbehaviour`]: clients that behave badly
+//! - [`wait`]: waiting for something to become true, with a deadline
 //! - [`output`]: what is printed, and failures as one line
+//!
+//! For tests and benchmarks alone:
+//!
+//! - [`answer`]: the answer that came on a connection, taken apart
+//! - [`binary`]: the programs of this workspace, for tests of packages that don't own them
+//! - [`cost`]: what a request costs a server
+//! - [`tools`]: what a test needs from outside
 
 pub mod answer;
 pub mod binary;
+pub mod check;
 pub mod cost;
-pub mod descriptors;
-pub mod fate;
+pub mod exercise;
+pub mod kernel;
 pub mod misbehaviour;
 pub mod options;
 pub mod output;
 pub mod probe;
-pub mod processes;
 pub mod server;
 pub mod stress;
-pub mod summary;
 pub mod target;
 pub mod tools;
 pub mod wait;
-pub mod worker;
+pub mod watch;

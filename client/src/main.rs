@@ -1,12 +1,19 @@
-//! client: makes many connections to a web server at once, and tells what became of each
+//! client: makes many connections to a web server at once, and tells what became of each; watches servers, checks them
 
 use std::process::ExitCode;
 
-use client::options::Options;
-use client::{output, stress};
+use client::options::{Arguments, Verb};
+use client::{check, exercise, output, stress, watch};
 
 fn main() -> ExitCode {
-    match stress::run(&Options::parse()) {
+    let arguments = Arguments::parse();
+    let done = match &arguments.verb {
+        None => stress::run(&arguments.stress),
+        Some(Verb::Watch(options)) => watch::run(options),
+        Some(Verb::Check(options)) => check::run(options),
+        Some(Verb::Exercise(options)) => exercise::run(options),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(failure) => {

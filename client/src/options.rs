@@ -5,9 +5,10 @@ use std::process;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::output::report;
+use crate::{check, exercise, stress, watch};
 
 const EXAMPLES: &str = "\
 Examples, with a server running in another terminal:
@@ -27,38 +28,34 @@ Exit code: 0 when the server answered and closed every connection, 1 when it did
 /// Makes many connections to a web server at once, and tells what became of each
 #[derive(Debug, Clone, Parser)]
 #[command(name = "client", version, after_help = EXAMPLES)]
-pub struct Options {
-    /// How many clients: each is a process of its own
-    #[arg(long, value_name = "N", default_value = "1", value_parser = number(1_u32, 10_000), allow_negative_numbers = true)]
-    pub max_clients: u32,
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What else to do than to make connections.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
 
-    /// How many connections each client makes
-    #[arg(long, value_name = "M", default_value = "1", value_parser = number(1_u32, 100_000), allow_negative_numbers = true)]
-    pub max_conns: u32,
-
-    /// Name or address of the server
-    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
-    pub host: String,
-
-    /// Port of the server
-    #[arg(long, value_name = "PORT", default_value = "8888", value_parser = number(1_u16, u16::MAX), allow_negative_numbers = true)]
-    pub port: u16,
-
-    /// Time limit for each connection, from start to end; may have a fraction
-    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = time_limit, allow_negative_numbers = true)]
-    pub timeout: Duration,
-
-    /// Show what the server answers: the first 64 KB of each answer
-    #[arg(long)]
-    pub show: bool,
+    /// The options of the stress client, which is what `client` is without a verb.
+    #[command(flatten)]
+    pub stress: stress::Options,
 }
 
-impl Options {
+/// What `client` does besides.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Verb {
+    /// Watches the descriptors, children and zombies of a server, live
+    Watch(watch::Options),
+    /// Checks whether a server, in any language, is the stage that it is meant to be
+    Check(check::Options),
+    /// Lists the exercises, or runs one
+    Exercise(exercise::Options),
+}
+
+impl Arguments {
     /// Reads the program's arguments.
     ///
     /// Does not return for `--help` (exit code 0) nor for wrong usage, which gets one line and exit code 2.
-    pub fn parse() -> Options {
-        Options::try_parse().unwrap_or_else(|error| {
+    pub fn parse() -> Arguments {
+        Arguments::try_parse().unwrap_or_else(|error| {
             if error.use_stderr() {
                 report(format_args!("{} (--help shows the options)", one_line(&error.to_string())));
                 process::exit(2)
@@ -69,7 +66,7 @@ impl Options {
 }
 
 /// A reader of whole numbers within bounds.
-fn number<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
+pub fn number<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
 where
     T: FromStr + PartialOrd + Display + Copy + Send + Sync,
 {
@@ -80,7 +77,7 @@ where
 }
 
 /// Reads a time limit in seconds.
-fn time_limit(text: &str) -> Result<Duration, String> {
+pub fn time_limit(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("not a number of seconds from 0.001 to 86400 (a day)".to_owned()),
@@ -101,7 +98,7 @@ mod tests {
 
     #[test]
     fn without_options_it_makes_one_connection_to_port_8888_here() {
-        let options = Options::try_parse_from(["client"]).unwrap();
+        let options = Arguments::try_parse_from(["client"]).unwrap().stress;
         assert_eq!((options.max_clients, options.max_conns), (1, 1));
         assert_eq!((options.host.as_str(), options.port), ("127.0.0.1", 8888));
         assert_eq!((options.timeout, options.show), (Duration::from_secs(20), false));
@@ -111,14 +108,14 @@ mod tests {
     fn numbers_have_bounds() {
         let wrong = ["--port=0", "--port=99999", "--max-clients=0", "--max-conns=0", "--max-conns=-1", "--timeout=0"];
         for option in wrong.into_iter().chain(["--timeout=-1", "--timeout=nan", "--timeout=86401", "--timeout=ten"]) {
-            assert!(Options::try_parse_from(["client", option]).is_err(), "{option}");
+            assert!(Arguments::try_parse_from(["client", option]).is_err(), "{option}");
         }
         assert_eq!(time_limit("0.5"), Ok(Duration::from_millis(500)));
     }
 
     #[test]
     fn wrong_usage_is_told_in_one_line_with_the_tip() {
-        let error = Options::try_parse_from(["client", "--max-client"]).unwrap_err().to_string();
+        let error = Arguments::try_parse_from(["client", "--max-client"]).unwrap_err().to_string();
         let line = one_line(&error);
         assert!(line.starts_with("unexpected argument '--max-client'") && line.contains("'--max-clients'"), "{line}");
         assert_eq!(line.lines().count(), 1);

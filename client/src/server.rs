@@ -13,7 +13,8 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-use crate::{processes, wait};
+use crate::kernel::processes;
+use crate::wait;
 
 /// How long anything is waited for that should happen soon: a server's first line, its end, an answer.
 pub const PATIENCE: Duration = Duration::from_secs(30);

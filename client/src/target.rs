@@ -4,7 +4,6 @@ use std::fmt::{self, Display};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 
-use crate::options::Options;
 use crate::output::Failure;
 
 /// A host and a port, written the way a URL and a `Host` header have them: `[::1]:8888` (RFC 9110, 7.2).
@@ -16,12 +15,7 @@ pub struct Target<'a> {
     pub port: u16,
 }
 
-impl<'a> Target<'a> {
-    /// The one that `options` name.
-    pub fn of(options: &'a Options) -> Target<'a> {
-        Target { host: &options.host, port: options.port }
-    }
-
+impl Target<'_> {
     /// Its addresses, best first. A name may have several: `localhost` is often both ::1 and 127.0.0.1.
     ///
     /// # Errors

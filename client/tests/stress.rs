@@ -11,8 +11,9 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use client::kernel::processes;
 use client::server::{Limit, PATIENCE, limit, pid, start_afresh};
-use client::{processes, wait};
+use client::wait;
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrStorage};

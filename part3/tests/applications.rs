@@ -6,8 +6,8 @@ mod common;
 use std::process::Command;
 
 use client::binary::built_example;
+use client::kernel::processes;
 use client::probe::Probe;
-use client::processes;
 use client::server::{PATIENCE, Server};
 use client::wait;
 use common::{DESCRIPTORS_AT_REST, assert_keeps_no_copy, assert_leaves_nothing, blocked, ignored, the_child_of};

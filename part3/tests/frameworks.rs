@@ -8,7 +8,7 @@ mod gateway;
 
 use std::time::{Duration, Instant};
 
-use client::processes::Children;
+use client::kernel::processes::Children;
 use client::server::{PATIENCE, Server};
 use client::tools::Need;
 use client::tools::trial;

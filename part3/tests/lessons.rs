@@ -5,8 +5,8 @@ mod common;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
+use client::kernel::processes::{self, Children};
 use client::probe::Probe;
-use client::processes::{self, Children};
 use client::server::{Limit, PATIENCE, Server, limit, pid};
 use client::wait;
 use common::{

@@ -11,8 +11,8 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use client::kernel::processes::Children;
 use client::probe::Probe;
-use client::processes::Children;
 use client::server::{PATIENCE, Server};
 use client::tools::{Need, python, trial};
 use client::wait;

@@ -12,8 +12,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, process};
 
+use client::kernel::processes::Children;
 use client::probe::{self, Probe};
-use client::processes::Children;
 use client::server::{Limit, PATIENCE, Server, limit};
 use client::tools::Need::{AnotherUser, Ipv6, PrivilegedPorts, Program};
 use client::tools::trial;

@@ -5,8 +5,8 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use client::kernel::processes::{self, Children};
 use client::probe::Probe;
-use client::processes::{self, Children};
 use client::server::{PATIENCE, Server};
 use client::wait;
 use nix::sys::signal::{SigSet, Signal};

@@ -54,16 +54,20 @@ fn alive(wanted: impl Fn(&Process) -> bool) -> io::Result<Vec<Process>> {
 
 /// What is looked at of a process.
 #[derive(Debug, PartialEq, Eq)]
-struct Process {
-    id: u32,
-    parent: u32,
-    group: u32,
+pub struct Process {
+    /// Its id.
+    pub id: u32,
+    /// The id of its parent.
+    pub parent: u32,
+    /// Its process group.
+    pub group: u32,
     /// `R`, `S`, `Z` and so on, as in `ps`.
-    state: char,
+    pub state: char,
 }
 
 impl Process {
-    fn is_zombie(&self) -> bool {
+    /// Whether it has ended, and its parent has not waited for it.
+    pub fn is_zombie(&self) -> bool {
         self.state == 'Z'
     }
 }
@@ -91,16 +95,53 @@ pub fn descriptors(pid: u32) -> io::Result<usize> {
     }
 }
 
-/// All processes. One that ends while the others are read is left out.
+/// How many descriptors process `pid` may have open: its soft limit (getrlimit(2)); `None` if it has no limit.
+///
+/// # Errors
+/// There is no such process, or this user may not look at it.
 #[cfg(target_os = "linux")]
-fn all() -> io::Result<Vec<Process>> {
+pub fn descriptor_limit(pid: u32) -> io::Result<Option<u64>> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    Ok(line.and_then(|line| line.split_whitespace().next()?.parse().ok()))
+}
+
+/// The name of the program that process `pid` runs, as `ps -o comm` shows it: 15 bytes at most on Linux.
+///
+/// # Errors
+/// There is no such process.
+#[cfg(target_os = "linux")]
+pub fn name(pid: u32) -> io::Result<String> {
+    Ok(std::fs::read_to_string(format!("/proc/{pid}/comm"))?.trim_end().to_owned())
+}
+
+/// The sockets that process `pid` has open, by the number that the kernel knows each by.
+///
+/// # Errors
+/// There is no such process, or this user may not look at it.
+#[cfg(target_os = "linux")]
+pub fn sockets(pid: u32) -> io::Result<Vec<u64>> {
+    let links =
+        std::fs::read_dir(format!("/proc/{pid}/fd"))?.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    Ok(links.filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect())
+}
+
+/// All processes. One that ends while the others are read is left out.
+///
+/// # Errors
+/// The tables can't be read.
+#[cfg(target_os = "linux")]
+pub fn all() -> io::Result<Vec<Process>> {
     let ids = std::fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     Ok(ids.filter_map(|id| parse_stat(&std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?)).collect())
 }
 
 /// All processes.
+///
+/// # Errors
+/// `ps` can't be run.
 #[cfg(not(target_os = "linux"))]
-fn all() -> io::Result<Vec<Process>> {
+pub fn all() -> io::Result<Vec<Process>> {
     Ok(output("ps", &["-axo", "pid=,ppid=,pgid=,stat="])?.lines().filter_map(parse_ps).collect())
 }
 

@@ -17,8 +17,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, getsockopt, socket, sockopt};
 use nix::unistd::{read, write};
 
-use crate::fate::{BYTES_IN_A_REPORT, Fate, Outcome, Report};
 use crate::output::report;
+use crate::stress::fate::{BYTES_IN_A_REPORT, Fate, Outcome, Report};
 
 /// How many connections are started between two looks at those that are under way.
 const BATCH: usize = 64;

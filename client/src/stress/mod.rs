@@ -1,7 +1,13 @@
-//! The parent: forks the clients, fires the starting gun, gathers their reports, and prints what became of it all.
+//! The stress client: many connections at once, and what became of each. This is the parent: it forks the clients, fires the starting gun, gathers their reports, and prints what became of it all.
 //!
 //! Between it and the clients are four pipes. One carries the reports; its end of file says that all clients are done.
 //! The others carry nothing: closing a pipe tells every reader at once, and the kernel does it for a parent that dies.
+
+pub mod descriptors;
+pub mod fate;
+mod options;
+pub mod summary;
+pub mod worker;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,13 +22,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, pipe};
 
-use crate::descriptors::Limit;
-use crate::fate::{Fate, Outcome, Report};
-use crate::options::Options;
+use self::descriptors::Limit;
+use self::fate::{Fate, Outcome, Report};
+pub use self::options::Options;
+use self::summary::{Summary, Tally};
+use self::worker::{Pipes, Plan};
 use crate::output::{Failure, print, printable};
-use crate::summary::{Summary, Tally};
 use crate::target::Target;
-use crate::worker::{self, Pipes, Plan};
 
 /// Makes the connections that `options` ask for, and prints what became of them. Returns whether the server answered
 /// and closed every one.
@@ -34,7 +40,7 @@ use crate::worker::{self, Pipes, Plan};
 /// The run can't be started, nobody is listening, or standard output fails.
 pub fn run(options: &Options) -> Result<bool, Failure> {
     let limit = Limit::raise_for(options.max_conns)?;
-    let target = Target::of(options);
+    let target = Target { host: &options.host, port: options.port };
     let plan = Plan {
         addresses: target.resolve()?,
         request: target.request().into_bytes(),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use nix::errno::Errno;
 
-use crate::descriptors::Limit;
-use crate::fate::{Fate, Outcome};
+use crate::stress::descriptors::Limit;
+use crate::stress::fate::{Fate, Outcome};
 use crate::target::Target;
 
 /// The fates of connections, counted.
