@@ -301,7 +301,7 @@ mod linux {
 mod others {
     use std::io;
 
-    use super::{Process, file_name, no_such_process};
+    use super::{Process, exists, file_name, no_such_process};
     use crate::kernel::commands::{self, output};
 
     /// All processes.
@@ -334,13 +334,16 @@ mod others {
         }
     }
 
-    pub fn read_descriptor_limit(_pid: u32) -> io::Result<Option<u64>> {
-        Ok(None)
+    pub fn read_descriptor_limit(pid: u32) -> io::Result<Option<u64>> {
+        if exists(pid) { Ok(None) } else { Err(no_such_process(pid)) }
     }
 
     pub fn read_sockets(pid: u32) -> io::Result<Vec<u64>> {
         let listed = output("lsof", &["-nP", "-a", "-p", &pid.to_string(), "-i", "-F", "pd"])?;
-        Ok(commands::parse_lsof(&listed).into_iter().map(|file| file.device).collect())
+        if listed.is_empty() {
+            count_descriptors(pid)?; // it may not be looked at
+        }
+        Ok(commands::parse_lsof(&listed).into_iter().map(|socket| socket.device).collect())
     }
 
     pub fn names(pid: u32) -> io::Result<(String, Vec<String>)> {

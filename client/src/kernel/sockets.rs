@@ -62,22 +62,25 @@ pub fn listeners() -> io::Result<Vec<Listener>> {
 /// `netstat` or `lsof` can't be run.
 #[cfg(not(target_os = "linux"))]
 pub fn listeners() -> io::Result<Vec<Listener>> {
-    use super::commands::{output, parse_queue};
+    use super::commands::{Queue, output, parse_queue};
 
-    let open = open_listeners()?;
-    let queues = output("netstat", &["-Lan"])?;
-    let described = queues.lines().filter_map(parse_queue).map(|queue| {
-        // What lsof does not show is another user's.
-        let socket = open.iter().find(|socket| socket.address == Some(queue.address));
-        Listener {
-            address: queue.address,
-            inode: socket.map_or(0, |socket| socket.device),
-            waiting: queue.waiting,
-            backlog: Some(queue.backlog),
-            user: None,
+    let queues: Vec<_> = output("netstat", &["-Lan"])?.lines().filter_map(parse_queue).collect();
+    let mut listeners: Vec<Listener> = Vec::new();
+    for socket in open_listeners()? {
+        let known = listeners.iter().any(|listener| listener.inode == socket.device);
+        if let (false, Some(address)) = (known, socket.address) {
+            let queue = queues.iter().find(|queue| queue.address == address);
+            let (waiting, backlog) = queue.map_or((0, None), |queue| (queue.waiting, Some(queue.backlog)));
+            listeners.push(Listener { address, inode: socket.device, waiting, backlog, user: None });
         }
-    });
-    Ok(described.collect())
+    }
+    // What lsof does not show is another user's.
+    for Queue { address, waiting, backlog } in queues {
+        if listeners.iter().all(|listener| listener.address != address) {
+            listeners.push(Listener { address, inode: 0, waiting, backlog: Some(backlog), user: None });
+        }
+    }
+    Ok(listeners)
 }
 
 /// What `lsof` shows of sockets that listen: for each process that has one open.
