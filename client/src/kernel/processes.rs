@@ -358,6 +358,8 @@ mod others {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+
     use super::*;
 
     #[test]
@@ -393,7 +395,8 @@ mod tests {
 
     #[test]
     fn a_child_is_counted_while_it_lives_and_when_it_is_a_zombie() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut sleep = std::process::Command::new("sleep");
+        let mut child = sleep.arg("60").process_group(0).spawn().unwrap();
         let here = std::process::id();
         assert!(alive_children(here).unwrap().contains(&child.id()));
         assert!(family(here).unwrap().iter().any(|process| process.id == child.id()));

@@ -285,6 +285,14 @@ mod tests {
     }
 
     #[test]
+    fn of_a_server_and_its_children_the_server_is_topmost() {
+        let process = |id, parent| Process { id, parent, group: 10, state: 'S' };
+        let processes = [process(12, 11), process(11, 10), process(13, 11)];
+        assert_eq!(topmost(processes.iter()), Some(&processes[1]));
+        assert_eq!(topmost([].iter()), None);
+    }
+
+    #[test]
     fn the_nearest_listener_takes_a_connection() {
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
         let distance = |here, there| {
