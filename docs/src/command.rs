@@ -183,6 +183,49 @@ pub fn runs(command: &str) -> Result<Vec<Run>, String> {
     Ok(runs)
 }
 
+/// Checks that what a command names exists: packages, programs, options; tests and benchmarks.
+///
+/// # Errors
+/// What does not exist.
+pub fn check(command: &str) -> Result<(), String> {
+    for places in simple_commands(command) {
+        let words: Vec<_> = places.iter().map(|place| &command[place.clone()]).collect();
+        let Some(cargo) = words.iter().position(|word| *word == "cargo") else { continue };
+        match &words[cargo + 1..] {
+            ["run", ..] => {}
+            [_, options @ ..] => exists(options)?,
+            [] => {}
+        }
+    }
+    match runs(command) {
+        Ok(runs) => runs.iter().try_for_each(Run::check),
+        Err(_) if !command.contains("cargo run") => Ok(()),
+        Err(what) => Err(what),
+    }
+}
+
+/// Checks that a package, and a test or benchmark of it, exists.
+fn exists(options: &[&str]) -> Result<(), String> {
+    let value = |names: &[&str]| {
+        let at = options.iter().position(|option| names.contains(option))?;
+        options.get(at + 1).copied()
+    };
+    let Some(package) = value(&["-p", "--package"]) else { return Ok(()) };
+    let folder = crate::root().join(package);
+    if !folder.join("Cargo.toml").is_file() {
+        return Err(format!("there is no package {package}"));
+    }
+    for (option, place) in
+        [("--test", "tests"), ("--bench", "benches"), ("--example", "examples"), ("--bin", "src/bin")]
+    {
+        let missing = value(&[option]).filter(|name| !folder.join(place).join(format!("{name}.rs")).is_file());
+        if let Some(name) = missing {
+            return Err(format!("{package} has no {name} in {place}"));
+        }
+    }
+    Ok(())
+}
+
 /// Reads what stands behind `cargo`. Returns the program, and how many words come before its arguments.
 fn cargo_run(words: &[&str]) -> Result<(Program, usize), String> {
     let told = words.join(" ");
@@ -247,12 +290,8 @@ impl Run {
         // A verb of the client has options of its own, and what it starts has its own too.
         let verb = self.arguments.first().filter(|word| package == "client" && !word.starts_with('-'));
         let own = self.arguments.iter().take_while(|word| *word != "--");
-        let started = self.arguments.iter().skip_while(|word| *word != "--").skip(1);
-        if let Some(started) = started.map(String::as_str).reduce_words() {
-            for run in runs(&started)? {
-                run.check()?;
-            }
-        }
+        let started: Vec<_> = self.arguments.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+        check(&started.join(" "))?;
         let mut help = Command::new(program);
         help.args(verb).arg("--help");
         let output = help.output().map_err(|error| format!("{help:?}: {error}"))?;
@@ -268,17 +307,6 @@ impl Run {
             }
         }
         Ok(())
-    }
-}
-
-/// Joins words to a command.
-trait ReduceWords {
-    fn reduce_words(self) -> Option<String>;
-}
-
-impl<'a, I: Iterator<Item = &'a str>> ReduceWords for I {
-    fn reduce_words(self) -> Option<String> {
-        self.map(str::to_owned).reduce(|all, word| all + " " + &word)
     }
 }
 
@@ -397,7 +425,9 @@ impl Stand {
         let is_exercise = is_client && run.arguments.first().is_some_and(|verb| verb == "exercise");
         let is_help = run.has("--help") || run.has("--version") || run.has("--list");
         let has_port = own.split(' ').any(|word| word.starts_with("--port") || word.starts_with("--pid"));
-        if (run.is_a_server() || (is_client && !is_exercise)) && !has_port && !is_help {
+        // The port of a server that the client starts is found by the client.
+        let needs_port = run.is_a_server() || (is_client && !is_exercise && started.is_empty());
+        if needs_port && !has_port && !is_help {
             own += &port;
         }
         if matches!(run.program.name.as_str(), "webserver3b" | "webserver3c") && !run.has("--sleep") && !is_help {
@@ -498,7 +528,7 @@ mod tests {
         let [c, b, client] = ["webserver3c", "webserver3b", "client"].map(|name| format!("{folder}/{name}"));
         assert_eq!(real[0], format!("{c} --port {port} --sleep {SLEEP}"));
         assert_eq!(real[1], format!("(ulimit -n 256; {b} --sleep 2 --port {port} > /dev/null) # {port}"));
-        assert_eq!(real[2], format!("{client} check 3c --sleep 2 --port {port} -- {c} --sleep 2 --port {port}"));
+        assert_eq!(real[2], format!("{client} check 3c --sleep 2 -- {c} --sleep 2 --port {port}"));
         assert_eq!(real[3], format!("curl http://localhost:{port}/hello"));
         assert_eq!(
             stand.shown(&format!("S+ {c} on {port}, {port}1")),

@@ -38,7 +38,7 @@
 //!   Programs other than ours are needed if a command begins with them: without one of them the test of the chapter is
 //!   skipped, and fails with `SKIP_NOTHING=1`.
 //!
-//! The comments:
+//! The comments of a console block:
 //!
 //! - `<!-- vary: pid 29767 29771; port 50312; time 21.1 ms 3 s; count 71 in 1..127; text "curl/7.88.1" -->`: what is
 //!   different each time, by the examples that the block shows. The same number of a process, or of a port, is the same
@@ -50,9 +50,31 @@
 //! - `<!-- not run: it opens a browser -->`: the block is not run, for that reason. `not run on linux`, `not run on
 //!   macos`: not there. All are counted and printed.
 //! - `<!-- sleep: 20 -->`: how long a stage sleeps that is started in this block and would sleep for a minute.
+//!
+//! ## Excerpts and diffs
+//!
+//! - `<!-- excerpt: part3/src/bin/webserver3c.rs: fn serve_forever -->` before a block of `rust` has it hold that item,
+//!   with its documentation and attributes: `fn`, `struct`, `enum`, `impl A for B`, `const`, named as the line begins
+//!   that begins it, without `pub` and the like. Only one may begin so. `<!-- excerpt: FILE -->` is the whole file, and
+//!   `<!-- excerpt: FILE: "first" .. "last" -->` the lines from the one that begins with the first text to the next that
+//!   begins with the second. Where the code holds three backticks, the fences have four. What is quoted need not be
+//!   Rust: the block may be of another kind (`python`, `toml`).
+//! - `<!-- diff: part3/src/bin/webserver3b.rs part3/src/bin/webserver3c.rs -->` before a block of `diff` has it hold the
+//!   difference, as `diff -u` writes it: two lines with the names of the files, then hunks with three lines of context.
+//! - `cargo run -p docs -- update` fills these blocks, and changes nothing else. The tests fail when one is not up to
+//!   date, is empty, or names something that is gone.
+//!
+//! ## Links
+//!
+//! Links are relative: `09-keep-copies-open.md#zombies`, `../../part3/src/bin/webserver3c.rs`, `pictures/fork.svg`. They
+//! must lead to a file, and to a heading of a chapter; a picture has a text in its place. SUMMARY.md lists every
+//! chapter, and every chapter is linked from another one. In prose, a code span with `cargo run` must name programs and
+//! options that exist, unless it has a placeholder (`...`, `NAME`).
 
 pub mod chapter;
+pub mod check;
 pub mod command;
+pub mod quote;
 pub mod run;
 pub mod screen;
 pub mod terminal;
