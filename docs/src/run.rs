@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, Write};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -118,16 +120,32 @@ fn fate(chapter: &Chapter, block: &Block) -> Result<Fate, Fault> {
         return Ok(Fate::Cannot(comment.value.clone()));
     }
     for name in block.comment("needs").map_or("", |comment| &comment.value).split([' ', ',']) {
-        let need = match name.strip_prefix("python:") {
-            Some(module) => Need::PythonModule(module.to_owned().leak()),
-            None if name == "root" => Need::AnotherUser,
-            None => Need::Program(name.to_owned().leak()),
+        let need = match name.split_once(':').unwrap_or((name, "")) {
+            ("", _) => continue,
+            ("python", _) if !python_can_be_inside() => {
+                return Ok(Fate::Lacks(
+                    "a Python that a program can have inside (part2/python/test --check)".to_owned(),
+                ));
+            }
+            ("python", "") => continue,
+            ("python", module) => Need::PythonModule(module.to_owned().leak()),
+            _ => Need::Program(name.to_owned().leak()),
         };
-        if !name.is_empty() && !need.is_met() {
+        if !need.is_met() {
             return Ok(Fate::Lacks(need.to_string()));
         }
     }
     Ok(Fate::Run)
+}
+
+/// Whether a program with the feature `python` can be built here.
+fn python_can_be_inside() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        let mut check = Command::new(crate::root().join("part2/python/test"));
+        check.arg("--check").stdout(Stdio::null()).stderr(Stdio::null());
+        check.status().is_ok_and(|status| status.success())
+    })
 }
 
 /// Runs the console blocks of a chapter, at terminals that live through all of it.
@@ -393,10 +411,7 @@ impl<'a> Reader<'a> {
                 *text += &format!("{mark}{line}\n");
             }
         };
-        // With `...` the lines of the page are not numbered as those that are seen.
-        let dots = step.shown.iter().any(|line| line.trim() == "...");
-        let marked = if dots { &[][..] } else { &step.shown[agreed.min(step.shown.len())..] };
-        let line = step.line + if marked.is_empty() { 0 } else { 1 + agreed };
+        let line = if agreed < step.shown.len() { step.line + 1 + agreed } else { step.line };
         list(&step.shown, &mut text);
         text += "  the terminal:\n";
         list(seen, &mut text);
