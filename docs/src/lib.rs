@@ -49,6 +49,8 @@
 //!   may what follows depend on it). `python` and `python:...` need a Python that a program can have inside, too.
 //! - `<!-- not run: it opens a browser -->`: the block is not run, for that reason. `not run on linux`, `not run on
 //!   macos`: not there. All are counted and printed.
+//! - `<!-- not root: 1 -->`: from this block on, terminal 1 is another user's, if who runs the tests is root, whom some
+//!   limits (`ulimit -u`) do not bind. Nothing may run in it at that time.
 //! - `<!-- sleep: 20 -->`: how long a stage sleeps that is started in this block and would sleep for a minute.
 //!
 //! ## Excerpts and diffs
