@@ -29,11 +29,34 @@ pub enum Failure {
         /// The command that starts a server there, if the reader can.
         start: Option<String>,
     },
+    /// There is no such process.
+    NoSuchProcess {
+        /// Its id.
+        pid: u32,
+    },
+    /// It may not be looked at.
+    AnotherUsers {
+        /// What.
+        what: String,
+    },
+    /// The kernel's tables can't be read.
+    Tables(io::Error),
+    /// The terminal can't be set.
+    Terminal(io::Error),
     /// What was found out could not be written to standard output.
     Output(io::Error),
 }
 
 impl Failure {
+    /// Why process `pid` can't be looked at.
+    pub fn of_look(pid: u32, error: io::Error) -> Failure {
+        match error.kind() {
+            ErrorKind::NotFound => Failure::NoSuchProcess { pid },
+            ErrorKind::PermissionDenied => Failure::AnotherUsers { what: format!("process {pid}") },
+            _ => Failure::Tables(error),
+        }
+    }
+
     /// Turns the errno of `call` into a failure: `pipe().map_err(Failure::of("pipe"))?`.
     pub fn of(call: &'static str) -> impl FnOnce(Errno) -> Failure {
         move |errno| Failure::Call { call, errno }
@@ -56,6 +79,12 @@ impl Display for Failure {
             Failure::NobodyListening { target, start: Some(start) } => {
                 write!(f, "nobody is listening on {target}; start a server in another terminal: {start}")
             }
+            Failure::NoSuchProcess { pid } => write!(f, "there is no process {pid}"),
+            Failure::AnotherUsers { what } => {
+                write!(f, "{what} is another user's, and may not be looked at (run client as that user)")
+            }
+            Failure::Tables(error) => write!(f, "read the kernel's tables: {error}"),
+            Failure::Terminal(error) => write!(f, "set the terminal: {error} (--plain does without)"),
             Failure::Output(error) => write!(f, "write to standard output: {error}"),
         }
     }
@@ -74,6 +103,28 @@ pub fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Output(error)),
         _ => Ok(()),
     }
+}
+
+/// How wide a text is that fits into a narrow terminal.
+pub const WIDTH: usize = 78;
+
+/// `text` in lines of `width` columns at most, broken between words.
+pub fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = String::new();
+    let mut room = width;
+    for word in text.split(' ') {
+        let needed = word.len() + usize::from(room < width);
+        if needed > room && room < width {
+            lines.push('\n');
+            room = width;
+        } else if room < width {
+            lines.push(' ');
+            room -= 1;
+        }
+        lines.push_str(word);
+        room = room.saturating_sub(word.len());
+    }
+    lines
 }
 
 /// Writes a line to standard error, in one write so that it does not mix with those of other processes.

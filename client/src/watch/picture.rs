@@ -1,0 +1,274 @@
+//! A picture of a server as lines of text: numbers, bars and histories, for any size of a terminal.
+//!
+//! Nothing is told by colour alone, and every character is one column wide.
+
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+use super::record::{Quantity, Record};
+use super::server::Identity;
+use super::words::{Remark, Subject, remarks};
+use crate::output::wrapped;
+
+/// What the terminal can show.
+#[derive(Debug, Clone, Copy)]
+pub struct Canvas {
+    /// How many columns it has.
+    pub width: usize,
+    /// How many lines it has.
+    pub height: usize,
+    /// Whether it shows block characters; letters and signs of ASCII stand for them otherwise.
+    pub blocks: bool,
+    /// Whether it shows colours, and the reader wants them.
+    pub colours: bool,
+}
+
+const PLAIN: Style = Style::new();
+const HEADING: Style = Style::new().bold();
+const FAINT: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default();
+const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
+
+/// How many lines a history is high at most.
+const HIGHEST: usize = 8;
+
+/// The least that a full history stands for: one zombie is not drawn as high as a hundred.
+const FULL: usize = 10;
+
+/// The time that a column of the history stands for.
+pub const COLUMN: Duration = Duration::from_millis(250);
+
+impl Canvas {
+    /// Draws what `record` shows of `server`. There are `height` lines at most, none wider than `width`.
+    pub fn draw(&self, server: &Identity, watched: Duration, record: &Record) -> Vec<String> {
+        let remarks = remarks(record);
+        // The title, the remarks in two lines, the line of keys and an empty line stand beside four histories.
+        let chart = (self.height.saturating_sub(5) / 4).saturating_sub(1).min(HIGHEST);
+        let mut lines = vec![self.title(server, watched)];
+        if chart == 0 {
+            lines.extend(Quantity::ALL.map(|quantity| self.row(quantity, record, &remarks)));
+        } else {
+            let gaps = self.height.saturating_sub(5 + 4 * (1 + chart)).min(3);
+            lines.push(String::new());
+            for (number, quantity) in Quantity::ALL.into_iter().enumerate() {
+                if number > 0 && number <= gaps {
+                    lines.push(String::new());
+                }
+                lines.push(self.head(quantity, record, &remarks));
+                lines.extend(self.chart(quantity, record, &remarks, self.width, chart));
+            }
+        }
+        let footer = self.height > lines.len() + 1;
+        let room = self.height.saturating_sub(lines.len() + usize::from(footer));
+        lines.extend(self.remarks(&remarks).into_iter().take(room.min(if chart == 0 { room } else { 2 })));
+        lines.truncate(self.height);
+        if footer {
+            lines.resize(self.height - 1, String::new());
+            lines.push(self.footer());
+        }
+        lines
+    }
+
+    /// Draws that `text` is waited for.
+    pub fn draw_waiting(&self, text: &str, advice: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (style, text) in [(HEADING, text), (PLAIN, ""), (PLAIN, advice)] {
+            lines.extend(wrapped(text, self.width).lines().map(|text| self.line().put(style, text).end()));
+            if text.is_empty() {
+                lines.push(String::new());
+            }
+        }
+        lines.truncate(self.height);
+        if lines.len() + 1 < self.height {
+            lines.resize(self.height - 1, String::new());
+            lines.push(self.line().put(FAINT, "q ends").end());
+        }
+        lines
+    }
+
+    fn line(&self) -> Line {
+        Line { text: String::new(), room: self.width, colours: self.colours }
+    }
+
+    fn title(&self, server: &Identity, watched: Duration) -> String {
+        let watched = format!("watched {}", clock(watched));
+        let room = self.width.saturating_sub(watched.len() + 2);
+        let names = [server.with_port(), server.to_string(), server.name().to_owned()];
+        let name = names.iter().find(|name| name.len() <= room);
+        let Some(name) = name else { return self.line().put(HEADING, &names[1]).end() };
+        let gap = self.width - name.len() - watched.len();
+        self.line().put(HEADING, name).put(PLAIN, &" ".repeat(gap)).put(PLAIN, &watched).end()
+    }
+
+    fn footer(&self) -> String {
+        let texts =
+            ["q ends; each column shows the highest number of a quarter of a second", "q ends; a column is 0.25 s"];
+        let text = texts.into_iter().find(|text| text.len() <= self.width).unwrap_or("q ends");
+        self.line().put(FAINT, text).end()
+    }
+
+    fn remarks(&self, remarks: &[Remark]) -> Vec<String> {
+        let lines = remarks.iter().flat_map(|remark| {
+            let style = match remark.subject {
+                Subject::FewDescriptors | Subject::FullQueue => BAD,
+                Subject::Zombies | Subject::Leak | Subject::QueueWasFull => DOUBTFUL,
+                Subject::Rest => GOOD,
+                Subject::Children | Subject::Nothing => PLAIN,
+            };
+            wrapped(&remark.text, self.width).lines().map(|text| self.line().put(style, text).end()).collect::<Vec<_>>()
+        });
+        lines.collect()
+    }
+
+    /// A quantity in one line: number, highest, bar, history.
+    fn row(&self, quantity: Quantity, record: &Record, remarks: &[Remark]) -> String {
+        let line = self.numbers(quantity, record, remarks);
+        let room = line.room;
+        let bar = room.saturating_sub(1) / 3;
+        let line = self.bar(line, quantity, record, remarks, bar);
+        let history = room.saturating_sub(bar + 1);
+        let chart = self.chart(quantity, record, remarks, history, 1);
+        let text = line.put(PLAIN, " ").end();
+        if room > bar { text + &chart.concat() } else { text }
+    }
+
+    /// The line above a quantity's history: number, highest, bar.
+    fn head(&self, quantity: Quantity, record: &Record, remarks: &[Remark]) -> String {
+        let line = self.numbers(quantity, record, remarks);
+        let room = line.room;
+        self.bar(line, quantity, record, remarks, room).end()
+    }
+
+    /// The numbers of a quantity, in columns that are the same for all.
+    fn numbers(&self, quantity: Quantity, record: &Record, remarks: &[Remark]) -> Line {
+        let style = style(quantity, record, remarks);
+        let wide = self.width >= 60;
+        let name = if wide { format!("{:<16}", quantity.name()) } else { format!("{:<11}", quantity.short_name()) };
+        let line = self.line().put(HEADING, &name);
+        let Some(count) = record.last().count(quantity) else { return line.put(PLAIN, " -  it does not listen") };
+        let most = record.most(quantity);
+        if wide {
+            let limit = record.last().limit(quantity).map(|limit| format!(" of {limit}")).unwrap_or_default();
+            line.put(style, &format!("{count:>6}")).put(PLAIN, &format!("{limit:<12}most {most:<6} "))
+        } else {
+            line.put(style, &format!("{count:>5}")).put(PLAIN, &format!(" most {most:<5} "))
+        }
+    }
+
+    /// How much of what there may be is there. Children have no limit of their own: their most stands for it.
+    fn bar(&self, line: Line, quantity: Quantity, record: &Record, remarks: &[Remark], width: usize) -> Line {
+        let Some(count) = record.last().count(quantity) else { return line };
+        let full = record.last().limit(quantity).map_or(scale(quantity, record), |limit| limit as usize);
+        let (parts, rest) = if self.blocks { (&BAR[..], "·") } else { (&ASCII_BAR[..], ".") };
+        let eighths = filled(count, full, width * parts.len());
+        let mut bar = parts[parts.len() - 1].repeat(eighths / parts.len());
+        let partial = eighths % parts.len();
+        if partial > 0 {
+            bar.push_str(parts[partial - 1]);
+        }
+        let drawn = eighths.div_ceil(parts.len());
+        line.put(style(quantity, record, remarks), &bar).put(FAINT, &rest.repeat(width - drawn))
+    }
+
+    /// The history of a quantity in `height` lines, the latest column at the right.
+    fn chart(
+        &self,
+        quantity: Quantity,
+        record: &Record,
+        remarks: &[Remark],
+        width: usize,
+        height: usize,
+    ) -> Vec<String> {
+        if record.last().count(quantity).is_none() {
+            return vec![String::new(); height];
+        }
+        let levels = if self.blocks { &LEVELS[..] } else { &ASCII_LEVELS[..] };
+        let full = scale(quantity, record);
+        // The lowest level is the ground, on which what is not nothing stands.
+        let steps = height * levels.len();
+        let columns = record.history(quantity, width).map(|count| 1 + filled(count, full, steps - 1));
+        let columns: Vec<_> = std::iter::repeat_n(0, width - columns.len()).chain(columns).collect();
+        let style = style(quantity, record, remarks);
+        let row = |below: usize| {
+            let character = |steps: &usize| match steps.saturating_sub(below).min(levels.len()) {
+                0 => ' ',
+                step => levels[step - 1],
+            };
+            let text: String = columns.iter().map(character).collect();
+            Line { text: String::new(), room: width, colours: self.colours }.put(style, text.trim_end()).end()
+        };
+        (0..height).rev().map(|row_number| row(row_number * levels.len())).collect()
+    }
+}
+
+const BAR: [&str; 8] = ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
+const ASCII_BAR: [&str; 1] = ["#"];
+const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+const ASCII_LEVELS: [char; 4] = ['_', '.', ':', '#'];
+
+/// What a full history stands for. Children and zombies have the same, so that they can be compared.
+fn scale(quantity: Quantity, record: &Record) -> usize {
+    let most = match quantity {
+        Quantity::Descriptors | Quantity::Queue => record.most(quantity),
+        Quantity::Children | Quantity::Zombies => record.most(Quantity::Children).max(record.most(Quantity::Zombies)),
+    };
+    most.max(FULL)
+}
+
+/// How many of `steps` are filled if `full` fills all of them: none by nothing alone.
+fn filled(count: usize, full: usize, steps: usize) -> usize {
+    match (count as u128 * steps as u128).checked_div(full as u128) {
+        Some(filled) => (filled as usize).clamp(usize::from(count > 0).min(steps), steps),
+        None => steps,
+    }
+}
+
+/// The colour of a quantity, for what is said of it.
+fn style(quantity: Quantity, record: &Record, remarks: &[Remark]) -> Style {
+    let said = |subject| remarks.iter().any(|remark| remark.subject == subject);
+    match quantity {
+        Quantity::Descriptors if said(Subject::FewDescriptors) => BAD,
+        Quantity::Descriptors if said(Subject::Leak) => DOUBTFUL,
+        Quantity::Zombies if record.last().look.children.zombies > 0 => DOUBTFUL,
+        Quantity::Queue if said(Subject::FullQueue) => BAD,
+        Quantity::Queue if said(Subject::QueueWasFull) => DOUBTFUL,
+        _ => GOOD,
+    }
+}
+
+/// A time in words, without fractions: it is read while it runs.
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
+    }
+}
+
+/// A line that ends where the terminal does.
+struct Line {
+    text: String,
+    /// How many columns are left.
+    room: usize,
+    colours: bool,
+}
+
+impl Line {
+    fn put(mut self, style: Style, text: &str) -> Line {
+        let text: String = text.chars().take(self.room).collect();
+        self.room -= text.chars().count();
+        if self.colours && style != PLAIN && !text.is_empty() {
+            self.text.push_str(&format!("{style}{text}{style:#}"));
+        } else {
+            self.text.push_str(&text);
+        }
+        self
+    }
+
+    fn end(self) -> String {
+        self.text
+    }
+}
