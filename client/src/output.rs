@@ -29,18 +29,20 @@ pub enum Failure {
         /// The command that starts a server there, if the reader can.
         start: Option<String>,
     },
-    /// There is no such process.
-    NoSuchProcess {
+    /// A process can't be looked at.
+    Look {
         /// Its id.
         pid: u32,
+        /// Why not, as [`crate::kernel`] tells it.
+        reason: io::Error,
     },
-    /// It may not be looked at.
-    AnotherUsers {
-        /// What.
-        what: String,
+    /// What listens on a port can't be looked at.
+    Port {
+        /// The port.
+        port: u16,
+        /// Why not, as [`crate::kernel`] tells it.
+        reason: io::Error,
     },
-    /// The kernel's tables can't be read.
-    Tables(io::Error),
     /// The terminal can't be set.
     Terminal(io::Error),
     /// What was found out could not be written to standard output.
@@ -48,15 +50,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Why process `pid` can't be looked at.
-    pub fn of_look(pid: u32, error: io::Error) -> Failure {
-        match error.kind() {
-            ErrorKind::NotFound => Failure::NoSuchProcess { pid },
-            ErrorKind::PermissionDenied => Failure::AnotherUsers { what: format!("process {pid}") },
-            _ => Failure::Tables(error),
-        }
-    }
-
     /// Turns the errno of `call` into a failure: `pipe().map_err(Failure::of("pipe"))?`.
     pub fn of(call: &'static str) -> impl FnOnce(Errno) -> Failure {
         move |errno| Failure::Call { call, errno }
@@ -79,11 +72,21 @@ impl Display for Failure {
             Failure::NobodyListening { target, start: Some(start) } => {
                 write!(f, "nobody is listening on {target}; start a server in another terminal: {start}")
             }
-            Failure::NoSuchProcess { pid } => write!(f, "there is no process {pid}"),
-            Failure::AnotherUsers { what } => {
-                write!(f, "{what} is another user's, and may not be looked at (run client as that user)")
+            Failure::Look { pid, reason } => {
+                let advice = match reason.kind() {
+                    ErrorKind::NotFound => " (ps -A lists those that there are)",
+                    ErrorKind::PermissionDenied => " (run client as that user)",
+                    _ => "",
+                };
+                write!(f, "look at process {pid}: {reason}{advice}")
             }
-            Failure::Tables(error) => write!(f, "read the kernel's tables: {error}"),
+            Failure::Port { port, reason } => {
+                let advice = match reason.kind() {
+                    ErrorKind::PermissionDenied => " (run client as that user)",
+                    _ => "",
+                };
+                write!(f, "look at port {port}: {reason}{advice}")
+            }
             Failure::Terminal(error) => write!(f, "set the terminal: {error} (--plain does without)"),
             Failure::Output(error) => write!(f, "write to standard output: {error}"),
         }

@@ -198,6 +198,7 @@ impl Record {
 }
 
 #[cfg(test)]
+#[allow(missing_docs)]
 pub mod tests {
     use std::net::Ipv4Addr;
 
@@ -213,6 +214,7 @@ pub mod tests {
                 inode: 4711,
                 waiting,
                 backlog: Some(5),
+                user: None,
             }),
         }
     }

@@ -67,22 +67,22 @@ impl Server {
     /// # Errors
     /// It is another user's, or the kernel's tables can't be read.
     pub fn on(port: u16) -> Result<Option<Server>, Failure> {
-        // Who has it open takes a look at every process: that is left until there is something to find.
-        let listens =
-            || -> io::Result<bool> { Ok(sockets::listeners()?.iter().any(|listener| listener.address.port() == port)) };
-        for _ in 0..5 {
-            if !listens().map_err(Failure::Tables)? {
-                return Ok(None);
-            }
-            if let Some(pid) = sockets::owner(port).map_err(Failure::Tables)? {
-                match Server::new(pid, Some(port)) {
-                    Err(Failure::NoSuchProcess { .. }) => {} // it has just ended
-                    server => return server.map(Some),
+        let failure = |reason| Failure::Port { port, reason };
+        let mut attempts = 0..5;
+        loop {
+            let server = match sockets::owner(port) {
+                Ok(None) => return Ok(None),
+                Ok(Some(pid)) => Server::new(pid, Some(port)),
+                Err(reason) => Err(failure(reason)),
+            };
+            // What is about to end can't be looked at either.
+            match server {
+                Err(Failure::Look { .. } | Failure::Port { .. }) if attempts.next().is_some() => {
+                    thread::sleep(Duration::from_millis(20));
                 }
+                server => return server.map(Some),
             }
-            thread::sleep(Duration::from_millis(20)); // it may have been about to end
         }
-        Err(Failure::AnotherUsers { what: format!("the server on port {port}") })
     }
 
     /// The process `pid`, whether it listens or not.
@@ -94,13 +94,13 @@ impl Server {
     }
 
     fn new(pid: u32, port: Option<u16>) -> Result<Server, Failure> {
-        let failure = |error| Failure::of_look(pid, error);
+        let failure = |reason| Failure::Look { pid, reason };
         let watched = Watched::of(pid).map_err(failure)?;
         let sockets = processes::sockets(pid).map_err(failure)?;
-        let listener = listener(&sockets, port).map_err(Failure::Tables)?;
+        let listener = listener(&sockets, port).map_err(failure)?;
         let first = Reading { look: look(pid).map_err(failure)?, listener };
-        let port = first.listener.map(|listener| listener.address.port());
         let name = processes::name(pid).map_err(failure)?;
+        let port = first.listener.map(|listener| listener.address.port());
         // Whatever its program is called, it takes one column for each character.
         let name = name.chars().map(|one| if one == ' ' || one.is_ascii_graphic() { one } else { '?' }).collect();
         Ok(Server { identity: Identity { name, pid, port }, watched, sockets, first })
@@ -131,7 +131,7 @@ impl Server {
         match (end, reading) {
             (Some(end), _) => Ok(Seen::End(end)),
             (None, Ok(reading)) => Ok(Seen::Reading(reading)),
-            (None, Err(error)) => Err(Failure::of_look(self.identity.pid, error)),
+            (None, Err(reason)) => Err(Failure::Look { pid: self.identity.pid, reason }),
         }
     }
 

@@ -55,13 +55,16 @@ pub fn remarks(record: &Record) -> Vec<Remark> {
         let text = "the accept queue is full: a connection can be open at the client and unknown to the server";
         say(Subject::FullQueue, text.to_owned());
     }
-    match record.lasting(Quantity::Zombies) {
+    // What lasts is spoken of, and counted as it is now: the numbers beside the words are no others.
+    let lasting = |quantity| if record.lasting(quantity) > 0 { last.count(quantity).unwrap_or_default() } else { 0 };
+    match lasting(Quantity::Zombies) {
         0 => {}
         1 => say(Subject::Zombies, "1 zombie: an ended child that nobody has waited for".to_owned()),
         zombies => say(Subject::Zombies, format!("{zombies} zombies: ended children that nobody has waited for")),
     }
-    let kept = record.lasting(Quantity::Descriptors).saturating_sub(first.look.descriptors);
-    if kept > 0 && !record.descriptors_fell() {
+    let kept = descriptors.saturating_sub(first.look.descriptors);
+    let lasts = record.lasting(Quantity::Descriptors) > first.look.descriptors;
+    if lasts && !record.descriptors_fell() {
         let connections = if kept == 1 { "a connection is" } else { "connections are" };
         say(Subject::Leak, format!("descriptors only grow, by {kept} so far: {connections} kept open"));
     }
@@ -69,7 +72,7 @@ pub fn remarks(record: &Record) -> Vec<Remark> {
         let text = "the accept queue was full: connections may be open at the client and unknown to the server";
         say(Subject::QueueWasFull, text.to_owned());
     }
-    match record.lasting(Quantity::Children) {
+    match lasting(Quantity::Children) {
         0 => {}
         1 => say(Subject::Children, "1 child lives on: it works, sleeps, or waits for its client".to_owned()),
         alive => say(Subject::Children, format!("{alive} children live on: they work, sleep, or wait for a client")),
@@ -126,7 +129,7 @@ mod tests {
     #[test]
     fn a_leak_is_what_only_grows() {
         let grow: Vec<_> = (0..20).map(|number| [4 + number, 0, 0, 0]).collect();
-        assert_said(&grow, &[(Subject::Leak, "descriptors only grow, by 9 so far: connections are kept open")]);
+        assert_said(&grow, &[(Subject::Leak, "descriptors only grow, by 19 so far: connections are kept open")]);
         let fall = [&grow[..], &[[10, 0, 0, 0]; 20]].concat();
         assert_eq!(said(&fall), []);
         let one = [&[[4, 0, 0, 0]; 3][..], &[[5, 0, 0, 0]; 20]].concat();
