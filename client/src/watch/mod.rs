@@ -59,7 +59,6 @@ fn find(options: &Options, deadline: Option<Instant>, view: &mut View) -> Result
     let target = Target { host: "127.0.0.1", port };
     let start = target.start_of_a_server(&[SocketAddr::from(([127, 0, 0, 1], port))]);
     let text = format!("waiting for a server on port {port} ...");
-    let advice = start.as_ref().map(|start| format!("Start one in another terminal: {start}")).unwrap_or_default();
     let mut begin = true;
     loop {
         if let Some(server) = Server::on(port)? {
@@ -69,7 +68,7 @@ fn find(options: &Options, deadline: Option<Instant>, view: &mut View) -> Result
         if deadline.is_some_and(|deadline| now >= deadline) {
             return Err(Failure::NobodyListening { target: target.to_string(), start });
         }
-        view.waiting(&text, &advice, begin)?;
+        view.waiting(&text, start.as_deref(), begin)?;
         begin = false;
         let next = now + SEARCH;
         if view.pause(deadline.map_or(next, |deadline| deadline.min(next)))? == Event::End {

@@ -71,21 +71,24 @@ impl Canvas {
         lines
     }
 
-    /// Draws that `text` is waited for.
-    pub fn draw_waiting(&self, text: &str, advice: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        for (style, text) in [(HEADING, text), (PLAIN, ""), (PLAIN, advice)] {
-            lines.extend(wrapped(text, self.width).lines().map(|text| self.line().put(style, text).end()));
-            if text.is_empty() {
-                lines.push(String::new());
-            }
+    /// Draws that a server is waited for: `text` says where, and `start` is the command that starts one.
+    pub fn draw_waiting(&self, text: &str, start: Option<&str>) -> Vec<String> {
+        let mut told = vec![(HEADING, text)];
+        if let Some(start) = start {
+            told.extend([(PLAIN, ""), (PLAIN, "Start one in another terminal:"), (PLAIN, start)]);
         }
+        let mut lines: Vec<_> = told.iter().flat_map(|(style, text)| self.wrap(*style, text)).collect();
         lines.truncate(self.height);
         if lines.len() + 1 < self.height {
             lines.resize(self.height - 1, String::new());
             lines.push(self.line().put(FAINT, "q ends").end());
         }
         lines
+    }
+
+    /// `text` in as many lines as it needs.
+    fn wrap(&self, style: Style, text: &str) -> Vec<String> {
+        wrapped(text, self.width).split('\n').map(|text| self.line().put(style, text).end()).collect()
     }
 
     fn line(&self) -> Line {
@@ -117,7 +120,7 @@ impl Canvas {
                 Subject::Rest => GOOD,
                 Subject::Children | Subject::Nothing => PLAIN,
             };
-            wrapped(&remark.text, self.width).lines().map(|text| self.line().put(style, text).end()).collect::<Vec<_>>()
+            self.wrap(style, &remark.text)
         });
         lines.collect()
     }

@@ -6,7 +6,7 @@ use anstyle::Style;
 
 use super::record::{Quantity, Record};
 use super::server::Identity;
-use super::words::remarks;
+use super::words::{Subject, remarks};
 use crate::kernel::end::End;
 use crate::output::{WIDTH, wrapped};
 
@@ -38,7 +38,7 @@ pub fn text(server: &Identity, watched: Duration, end: Option<End>, record: &Rec
             number(last)
         );
     }
-    for remark in remarks(record) {
+    for remark in remarks(record).iter().filter(|remark| remark.subject != Subject::Nothing) {
         text += &format!("\n{}\n", wrapped(&remark.text, WIDTH));
     }
     text
