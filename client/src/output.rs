@@ -29,6 +29,13 @@ pub enum Failure {
         /// The command that starts a server there, if the reader can.
         start: Option<String>,
     },
+    /// The server is not on this machine, and nobody has said that it may be put under load.
+    Elsewhere {
+        /// Host and port.
+        target: String,
+        /// What would be done to it.
+        plan: String,
+    },
     /// A process can't be looked at.
     Look {
         /// Its id.
@@ -72,6 +79,11 @@ impl Display for Failure {
             Failure::NobodyListening { target, start: Some(start) } => {
                 write!(f, "nobody is listening on {target}; start a server in another terminal: {start}")
             }
+            Failure::Elsewhere { target, plan } => write!(
+                f,
+                "{target} is not this machine, and this would {plan}; if you answer for that, add \
+                 --i-may-stress-this-host"
+            ),
             Failure::Look { pid, reason } => {
                 let advice = match reason.kind() {
                     ErrorKind::NotFound => " (ps -A lists those that there are)",

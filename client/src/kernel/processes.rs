@@ -211,7 +211,6 @@ use self::others::{children_of, count_descriptors, names, read_descriptor_limit,
 mod linux {
     use std::fs::{self, File};
     use std::io::{self, Read};
-    use std::os::linux::fs::MetadataExt;
     use std::sync::OnceLock;
 
     use super::{Process, why_not};
@@ -234,10 +233,9 @@ mod linux {
         parse_stat(&String::from_utf8_lossy(&stat[..length])).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// The children of process `pid`, zombies too. The kernel keeps a list of them for each thread, and that is some
-    /// ten times cheaper than to read of all processes. It goes through that list anew for every page that it hands
-    /// out (that is for about 700 children), so a few may be missed when others are reaped in that moment; a look at a
-    /// server that is at rest misses none.
+    /// The children of process `pid`, zombies too. The kernel keeps a list of them for each thread, which spares reading
+    /// of all the other processes. It hands the list out page by page, about 700 children at a time, and may miss some
+    /// when others are reaped between two pages; a look at a server that is at rest misses none.
     pub fn children_of(pid: u32) -> io::Result<Vec<Process>> {
         // Not every kernel is built with it (CONFIG_PROC_CHILDREN).
         static HAS_LISTS: OnceLock<bool> = OnceLock::new();
@@ -256,12 +254,9 @@ mod linux {
     }
 
     pub fn count_descriptors(pid: u32) -> io::Result<usize> {
-        let path = format!("/proc/{pid}/fd");
-        // Whoever may open the folder may look at the process. Since Linux 6.2 its size is the count.
-        match File::open(&path)?.metadata()?.st_size() {
-            0 => Ok(fs::read_dir(path)?.count()),
-            count => Ok(count as usize),
-        }
+        // The size of the folder would be cheaper (Linux 6.2), but counts the number that a waiting accept has taken
+        // in advance.
+        Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
     }
 
     pub fn read_descriptor_limit(pid: u32) -> io::Result<Option<u64>> {
