@@ -461,7 +461,7 @@ fn a_server_that_comes_later_is_waited_for() {
     let (port, _alone) = free_port();
     let mut session = Session::start(&mut watch_port(port), (80, 24));
     session.shows(&format!("waiting for a server on port {port} ..."));
-    session.shows(&format!("cargo run -p part3 --bin webserver3g -- --port {port}"));
+    session.shows(&format!("\ncargo run -p part3 --bin webserver3g -- --port {port}\n"));
     let server =
         Server::start(Command::new(built("part3", "webserver3g").unwrap()).args(["--port", &port.to_string()]));
     session.shows(&format!("webserver3g (process {}) on port {port}", server.as_ref().unwrap().id()));

@@ -14,14 +14,14 @@ pub mod words;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
+use nix::sys::resource::UsageWho;
 
 pub use self::options::Options;
 use self::picture::COLUMN;
 use self::record::Record;
 use self::server::{Seen, Server};
 use self::view::{Event, View};
+use crate::cost::cpu_time;
 use crate::kernel::end::End;
 use crate::output::{Failure, print};
 use crate::target::Target;
@@ -86,7 +86,7 @@ fn watch(mut server: Server, deadline: Option<Instant>, view: &mut View) -> Resu
     view.show(server.identity(), Duration::ZERO, &record, highest)?;
     let mut next_column = begin + COLUMN;
     let mut pause = LEAST_PAUSE;
-    let mut used = cpu_time();
+    let mut used = used_so_far();
     let end: Option<End> = loop {
         let next = Instant::now() + pause;
         let event = view.pause(deadline.map_or(next, |deadline| deadline.min(next)))?;
@@ -109,7 +109,7 @@ fn watch(mut server: Server, deadline: Option<Instant>, view: &mut View) -> Resu
             view.show(server.identity(), now - begin, &record, highest)?;
             next_column = now.max(next_column + COLUMN);
         }
-        let using = cpu_time();
+        let using = used_so_far();
         pause = (pause + (using - used) * THRIFT).div_f64(2.0).clamp(LEAST_PAUSE, COLUMN);
         used = using;
     };
@@ -120,11 +120,6 @@ fn watch(mut server: Server, deadline: Option<Instant>, view: &mut View) -> Resu
 }
 
 /// The CPU time that this process has used, and what it has run to look (as is done on macOS).
-fn cpu_time() -> Duration {
-    let used = |who| {
-        let usage = getrusage(who).ok()?;
-        let microseconds = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-        Some(Duration::from_micros(microseconds.unsigned_abs()))
-    };
-    [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN].into_iter().filter_map(used).sum()
+fn used_so_far() -> Duration {
+    [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN].into_iter().filter_map(|who| cpu_time(who).ok()).sum()
 }

@@ -62,7 +62,7 @@ impl Canvas {
         }
         let footer = self.height > lines.len() + 1;
         let room = self.height.saturating_sub(lines.len() + usize::from(footer));
-        lines.extend(self.remarks(&remarks).into_iter().take(room.min(if chart == 0 { room } else { 2 })));
+        lines.extend(self.remarks(&remarks, room));
         lines.truncate(self.height);
         if footer {
             lines.resize(self.height - 1, String::new());
@@ -112,17 +112,23 @@ impl Canvas {
         self.line().put(FAINT, text).end()
     }
 
-    fn remarks(&self, remarks: &[Remark]) -> Vec<String> {
-        let lines = remarks.iter().flat_map(|remark| {
+    /// As many of `remarks` as there is `room` for, in lines.
+    fn remarks(&self, remarks: &[Remark], room: usize) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for remark in remarks {
             let style = match remark.subject {
                 Subject::FewDescriptors | Subject::FullQueue => BAD,
                 Subject::Zombies | Subject::Leak | Subject::QueueWasFull => DOUBTFUL,
                 Subject::Rest => GOOD,
                 Subject::Children | Subject::Nothing => PLAIN,
             };
-            self.wrap(style, &remark.text)
-        });
-        lines.collect()
+            let more = self.wrap(style, &remark.text);
+            if lines.is_empty() || lines.len() + more.len() <= room {
+                lines.extend(more);
+            }
+        }
+        lines.truncate(room);
+        lines
     }
 
     /// A quantity in one line: number, highest, bar, history.
@@ -273,5 +279,125 @@ impl Line {
 
     fn end(self) -> String {
         self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Counts;
+    use super::super::record::tests::record;
+    use super::*;
+
+    fn server() -> Identity {
+        Identity { name: "webserver3f".to_owned(), pid: 9105, port: Some(8888) }
+    }
+
+    /// Three quiet looks, and as many after a burst that has left 71 zombies, and filled the queue.
+    fn burst() -> Record {
+        let quiet: Counts = [4, 0, 0, 0];
+        record(&[&[quiet; 3][..], &[[6, 9, 33, 6]], &[[4, 0, 71, 0]; 11]].concat())
+    }
+
+    fn drawn(width: usize, height: usize, blocks: bool) -> Vec<String> {
+        let canvas = Canvas { width, height, blocks, colours: false };
+        canvas.draw(&server(), Duration::from_secs(83), &burst())
+    }
+
+    #[track_caller]
+    fn assert_drawn(width: usize, height: usize, blocks: bool, expected: &str) {
+        let lines: Vec<_> = drawn(width, height, blocks).iter().map(|line| line.trim_end().to_owned()).collect();
+        assert_eq!(lines.join("\n"), expected.trim_start_matches('\n').trim_end_matches('\n'));
+    }
+
+    #[test]
+    fn a_small_terminal_has_a_line_for_each() {
+        let expected = "
+webserver3f           watched 1 min 23 s
+descriptors    4 most 6     ▏·· ▃▃▃▃▃▃▃▃
+children       0 most 9     ··· ▁▁▁▁▁▁▁▁
+zombies       71 most 71    ███ ████████
+queue          0 most 6     ··· ▁▁▁▁▁▁▁▁
+71 zombies: ended children that nobody
+has waited for
+q ends; a column is 0.25 s
+";
+        assert_drawn(40, 8, true, expected);
+    }
+
+    #[test]
+    fn without_block_characters_signs_of_ascii_stand_for_them() {
+        let expected = "
+webserver3f (process 9105) on port 8888                       watched 1 min 23 s
+descriptors          4 of 1024    most 6      #..........        ...............
+children alive       0            most 9      ...........        ___.___________
+zombies             71            most 71     ###########        ___.###########
+accept queue         0 of 5       most 6      ...........        ___.___________
+71 zombies: ended children that nobody has waited for
+the accept queue was full: connections open at the client may be unknown here
+q ends; each column shows the highest number of a quarter of a second
+";
+        assert_drawn(80, 8, false, expected);
+    }
+
+    #[test]
+    fn a_large_terminal_has_room_for_histories() {
+        let expected = "
+webserver3f (process 9105) on port 8888                       watched 1 min 23 s
+
+descriptors          4 of 1024    most 6      ▏·································
+
+                                                                 ▂▂▂▆▂▂▂▂▂▂▂▂▂▂▂
+                                                                 ███████████████
+
+children alive       0            most 9      ··································
+
+
+                                                                 ▁▁▁▃▁▁▁▁▁▁▁▁▁▁▁
+
+zombies             71            most 71     ██████████████████████████████████
+                                                                     ███████████
+                                                                    ▃███████████
+                                                                 ▁▁▁████████████
+
+accept queue         0 of 5       most 6      ··································
+
+                                                                    ▆
+                                                                 ▁▁▁█▁▁▁▁▁▁▁▁▁▁▁
+71 zombies: ended children that nobody has waited for
+the accept queue was full: connections open at the client may be unknown here
+q ends; each column shows the highest number of a quarter of a second
+";
+        assert_drawn(80, 24, true, expected);
+    }
+
+    #[test]
+    fn any_size_is_kept_to_and_colours_change_no_text() {
+        let heights = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 16, 23, 24, 50];
+        for (width, height) in (1..100).flat_map(|width| heights.map(|height| (width, height))) {
+            let plain = drawn(width, height, true);
+            let canvas = Canvas { width, height, blocks: true, colours: true };
+            let coloured = canvas.draw(&server(), Duration::from_secs(83), &burst());
+            let stripped: Vec<_> = coloured.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
+            assert_eq!(stripped, plain, "{width} x {height}");
+            assert!(plain.len() <= height && plain.iter().all(|line| line.chars().count() <= width), "{plain:#?}");
+            assert!(drawn(width, height, false).concat().is_ascii());
+            let waiting = canvas.draw_waiting("waiting for a server on port 8888 ...", Some("cargo run -p part3"));
+            let mut widths = waiting.iter().map(|line| anstream::adapter::strip_str(line).to_string().len());
+            assert!(waiting.len() <= height && widths.all(|wide| wide <= width), "{waiting:#?}");
+        }
+    }
+
+    #[test]
+    fn a_bar_is_full_when_all_is_used_and_empty_for_nothing_alone() {
+        assert_eq!([filled(0, 1024, 8), filled(1, 1024, 8), filled(512, 1024, 8)], [0, 1, 4]);
+        assert_eq!([filled(1024, 1024, 8), filled(2000, 1024, 8), filled(6, 0, 8)], [8, 8, 8], "and no more than full");
+        assert_eq!(filled(usize::MAX, 1, 0), 0);
+    }
+
+    #[test]
+    fn a_time_is_told_in_its_two_largest_units() {
+        let told = [9, 59, 60, 83, 3599, 3600, 86_400].map(|seconds| clock(Duration::from_secs(seconds)));
+        let expected = ["9 s", "59 s", "1 min 00 s", "1 min 23 s", "59 min 59 s", "1 h 00 min", "24 h 00 min"];
+        assert_eq!(told, expected);
     }
 }

@@ -95,8 +95,10 @@ pub struct Record {
     first: Reading,
     last: Reading,
     most: Counts,
-    /// The highest of each since the last column.
+    /// The highest of each in the looks since the last column.
     highest: Counts,
+    /// Whether there was no look since then.
+    is_new: bool,
     columns: VecDeque<Counts>,
     /// The looks of the last second, and one before them.
     recent: VecDeque<(Duration, Reading)>,
@@ -112,6 +114,7 @@ impl Record {
             last: first,
             most: [0; 4],
             highest: [0; 4],
+            is_new: true,
             columns: VecDeque::new(),
             recent: VecDeque::new(),
             descriptors_fell: false,
@@ -128,8 +131,9 @@ impl Record {
         for (quantity, (most, highest)) in Quantity::ALL.into_iter().zip(self.most.iter_mut().zip(&mut self.highest)) {
             let count = reading.count(quantity).unwrap_or_default();
             *most = count.max(*most);
-            *highest = count.max(*highest);
+            *highest = if self.is_new { count } else { count.max(*highest) };
         }
+        self.is_new = false;
         self.recent.push_back((at, reading));
         while self.recent.get(1).is_some_and(|(second, _)| at.saturating_sub(*second) >= LASTING) {
             self.recent.pop_front();
@@ -139,13 +143,12 @@ impl Record {
 
     /// Ends a column of the history: the highest of all looks since the one before it, which it returns too.
     pub fn end_column(&mut self) -> Counts {
-        let column = self.highest;
         if self.columns.len() == KEPT {
             self.columns.pop_front();
         }
-        self.columns.push_back(column);
-        self.highest = Quantity::ALL.map(|quantity| self.last.count(quantity).unwrap_or_default());
-        column
+        self.columns.push_back(self.highest);
+        self.is_new = true;
+        self.highest
     }
 
     /// The first look.
@@ -237,6 +240,7 @@ pub mod tests {
             record.add(Duration::from_millis(at), reading([4, 0, zombies, 0]));
         }
         assert_eq!(record.end_column()[Quantity::Zombies as usize], 70);
+        record.add(Duration::from_millis(40), reading([4, 0, 2, 0]));
         record.end_column();
         assert_eq!(record.history(Quantity::Zombies, 80).collect::<Vec<_>>(), [0, 70, 2]);
         assert_eq!(record.history(Quantity::Zombies, 2).collect::<Vec<_>>(), [70, 2]);

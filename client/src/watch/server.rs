@@ -16,9 +16,9 @@ use crate::wait;
 /// What a server is called.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    name: String,
-    pid: u32,
-    port: Option<u16>,
+    pub(super) name: String,
+    pub(super) pid: u32,
+    pub(super) port: Option<u16>,
 }
 
 impl Identity {

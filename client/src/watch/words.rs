@@ -52,7 +52,7 @@ pub fn remarks(record: &Record) -> Vec<Remark> {
         _ => {}
     }
     if last.queue_is_full() {
-        let text = "the accept queue is full: a connection can be open at the client and unknown to the server";
+        let text = "the accept queue is full: connections open at the client may be unknown here";
         say(Subject::FullQueue, text.to_owned());
     }
     // What lasts is spoken of, and counted as it is now: the numbers beside the words are no others.
@@ -69,7 +69,7 @@ pub fn remarks(record: &Record) -> Vec<Remark> {
         say(Subject::Leak, format!("descriptors only grow, by {kept} so far: {connections} kept open"));
     }
     if record.queue_was_full() && !last.queue_is_full() {
-        let text = "the accept queue was full: connections may be open at the client and unknown to the server";
+        let text = "the accept queue was full: connections open at the client may be unknown here";
         say(Subject::QueueWasFull, text.to_owned());
     }
     match lasting(Quantity::Children) {
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_full_queue_is_explained_then_and_afterwards() {
         let full = said(&[[4, 0, 0, 0], [4, 0, 0, 6]]);
-        assert!(full[0].0 == Subject::FullQueue && full[0].1.contains("unknown to the server"), "{full:?}");
+        assert!(full[0].0 == Subject::FullQueue && full[0].1.contains("unknown here"), "{full:?}");
         let was = said(&[[4, 0, 0, 6], [4, 0, 0, 2]]);
         assert_eq!(was.iter().map(|(subject, _)| *subject).collect::<Vec<_>>(), [Subject::QueueWasFull]);
         assert_eq!(said(&[[4, 0, 0, 5], [4, 0, 0, 2]]), [], "as many as may wait");
