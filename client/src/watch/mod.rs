@@ -29,7 +29,7 @@ use crate::target::Target;
 /// How often a server is looked for that is not there yet.
 const SEARCH: Duration = Duration::from_millis(100);
 
-/// The pause between two looks at least. What a burst of clients does may last no longer than this.
+/// The pause between two looks at least. What a burst of clients does lasts little longer than this.
 const LEAST_PAUSE: Duration = Duration::from_millis(20);
 
 /// The pause is this many times as long as the last look took of the CPU: 4 % of it are used then.
@@ -40,18 +40,16 @@ const THRIFT: u32 = 24;
 /// # Errors
 /// The process can't be found or looked at, nobody listens until the time is over, or standard output fails.
 pub fn run(options: &Options) -> Result<bool, Failure> {
-    let begin = Instant::now();
-    let deadline = options.duration.map(|duration| begin + duration);
     let mut view = View::new(options.plain)?;
-    let Some(server) = find(options, deadline, &mut view)? else { return Ok(true) };
-    let watched = watch(server, deadline, &mut view)?;
+    let Some(server) = find(options, &mut view)? else { return Ok(true) };
+    let watched = watch(server, options.duration, &mut view)?;
     drop(view); // the terminal is as it was before
     print(&watched)?;
     Ok(true)
 }
 
 /// Finds the server, and waits for it if it is to come to a port. `None` if the reader does not want to wait any longer.
-fn find(options: &Options, deadline: Option<Instant>, view: &mut View) -> Result<Option<Server>, Failure> {
+fn find(options: &Options, view: &mut View) -> Result<Option<Server>, Failure> {
     if let Some(pid) = options.pid {
         return Server::of(pid).map(Some);
     }
@@ -59,6 +57,7 @@ fn find(options: &Options, deadline: Option<Instant>, view: &mut View) -> Result
     let target = Target { host: "127.0.0.1", port };
     let start = target.start_of_a_server(&[SocketAddr::from(([127, 0, 0, 1], port))]);
     let text = format!("waiting for a server on port {port} ...");
+    let deadline = options.duration.map(|duration| Instant::now() + duration);
     let mut begin = true;
     loop {
         if let Some(server) = Server::on(port)? {
@@ -77,9 +76,10 @@ fn find(options: &Options, deadline: Option<Instant>, view: &mut View) -> Result
     }
 }
 
-/// Watches `server` until it ends, `deadline` or the reader ends it. Returns the summary.
-fn watch(mut server: Server, deadline: Option<Instant>, view: &mut View) -> Result<String, Failure> {
+/// Watches `server` until it ends, or the reader has seen enough, for `duration` at most. Returns the summary.
+fn watch(mut server: Server, duration: Option<Duration>, view: &mut View) -> Result<String, Failure> {
     let begin = Instant::now();
+    let deadline = duration.map(|duration| begin + duration);
     view.begin(server.identity())?;
     let mut record = Record::new(server.first());
     let highest = record.end_column();
@@ -114,8 +114,10 @@ fn watch(mut server: Server, deadline: Option<Instant>, view: &mut View) -> Resu
         used = using;
     };
     let watched = begin.elapsed();
-    let highest = record.end_column();
-    view.show(server.identity(), watched, &record, highest)?; // what came since the last column
+    if let View::Lines(_) = view {
+        let highest = record.end_column();
+        view.show(server.identity(), watched, &record, highest)?; // what came since the last line
+    }
     Ok(summary::text(server.identity(), watched, end, &record))
 }
 

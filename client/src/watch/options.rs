@@ -23,7 +23,7 @@ pub struct Options {
     #[arg(long, value_name = "PID", value_parser = number(1_u32, i32::MAX as u32), allow_negative_numbers = true)]
     pub pid: Option<u32>,
 
-    /// End after so long; may have a fraction
+    /// Watch for so long, and wait for a server no longer than that; may have a fraction
     #[arg(long = "for", value_name = "SECONDS", value_parser = time_limit, allow_negative_numbers = true)]
     pub duration: Option<Duration>,
 
