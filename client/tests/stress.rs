@@ -727,6 +727,30 @@ fn children_that_sleep_on_are_shown_and_not_waited_for() {
 }
 
 #[test]
+fn a_server_is_given_the_time_to_come_to_rest() {
+    let mut shell = Command::new("sh");
+    let mut process =
+        shell.args(["-c", "read line; sleep 0.2 & wait; read line"]).stdin(Stdio::piped()).spawn().unwrap();
+    let id = process.id();
+    let mut input = process.stdin.take().unwrap();
+    let (listener, port) = listener();
+    let server = thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        read_request(&mut connection);
+        input.write_all(b"go on\n").unwrap();
+        // A child that is at work for a moment longer than the client waits for its answer.
+        let child = wait::until(PATIENCE, || processes::alive_children(id).ok()?.first().copied());
+        connection.write_all(ANSWER).unwrap();
+        (input, child)
+    });
+    let said = run(&mut client(port, &format!("--pid {id}")));
+    let (_input, child) = server.join().unwrap();
+    assert!(child.is_some() && said.before_and_after("children alive") == [0, 0], "{}", said.output);
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
+
+#[test]
 fn the_end_of_the_server_is_told() {
     for (killed, end) in [(true, "was killed by SIGKILL."), (false, "exited with code 3.")] {
         // Not what listens, for that is this test; whatever has the id is looked at.
