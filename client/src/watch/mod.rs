@@ -32,6 +32,9 @@ const SEARCH: Duration = Duration::from_millis(100);
 /// The pause between two looks at least. What a burst of clients does lasts little longer than this.
 const LEAST_PAUSE: Duration = Duration::from_millis(20);
 
+/// The pause at most, where a look takes long.
+const MOST_PAUSE: Duration = Duration::from_secs(2);
+
 /// The pause is this many times as long as the last look took of the CPU: 4 % of it are used then.
 const THRIFT: u32 = 24;
 
@@ -58,7 +61,7 @@ fn find(options: &Options, view: &mut View) -> Result<Option<Server>, Failure> {
     let start = target.start_of_a_server(&[SocketAddr::from(([127, 0, 0, 1], port))]);
     let text = format!("waiting for a server on port {port} ...");
     let deadline = options.duration.map(|duration| Instant::now() + duration);
-    let mut begin = true;
+    let mut begins = true;
     loop {
         if let Some(server) = Server::on(port)? {
             return Ok(Some(server));
@@ -67,8 +70,8 @@ fn find(options: &Options, view: &mut View) -> Result<Option<Server>, Failure> {
         if deadline.is_some_and(|deadline| now >= deadline) {
             return Err(Failure::NobodyListening { target: target.to_string(), start });
         }
-        view.waiting(&text, start.as_deref(), begin)?;
-        begin = false;
+        view.waiting(&text, start.as_deref(), begins)?;
+        begins = false;
         let next = now + SEARCH;
         if view.pause(deadline.map_or(next, |deadline| deadline.min(next)))? == Event::End {
             return Ok(None);
@@ -105,12 +108,18 @@ fn watch(mut server: Server, duration: Option<Duration>, view: &mut View) -> Res
             Seen::End(end) => break Some(end),
         }
         if now >= next_column {
-            let highest = record.end_column();
+            let mut highest = record.end_column();
+            next_column += COLUMN;
+            // A pause may be longer than a column. What is longer than a pause was a stop, and leaves no trace.
+            while next_column <= now && now - next_column < MOST_PAUSE {
+                highest = record.end_column();
+                next_column += COLUMN;
+            }
+            next_column = next_column.max(now);
             view.show(server.identity(), now - begin, &record, highest)?;
-            next_column = now.max(next_column + COLUMN);
         }
         let using = used_so_far();
-        pause = (pause + (using - used) * THRIFT).div_f64(2.0).clamp(LEAST_PAUSE, COLUMN);
+        pause = (pause + (using - used) * THRIFT).div_f64(2.0).clamp(LEAST_PAUSE, MOST_PAUSE);
         used = using;
     };
     let watched = begin.elapsed();

@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 
 use super::record::{Quantity, Record};
 use super::server::Identity;
 use super::words::{Remark, Subject, remarks};
+use crate::output::style::{BAD, DOUBTFUL, FAINT, GOOD, HEADING, PLAIN};
 use crate::output::wrapped;
 
 /// What the terminal can show.
@@ -23,13 +24,6 @@ pub struct Canvas {
     /// Whether it shows colours, and the reader wants them.
     pub colours: bool,
 }
-
-const PLAIN: Style = Style::new();
-const HEADING: Style = Style::new().bold();
-const FAINT: Style = Style::new().dimmed();
-const GOOD: Style = AnsiColor::Green.on_default();
-const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
 
 /// How many lines a history is high at most.
 const HIGHEST: usize = 8;

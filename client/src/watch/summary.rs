@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use anstyle::Style;
-
 use super::record::{Quantity, Record};
 use super::server::Identity;
 use super::words::{Subject, remarks};
 use crate::kernel::end::End;
+use crate::output::style::HEADING;
 use crate::output::{WIDTH, wrapped};
-
-const HEADING: Style = Style::new().bold();
 
 /// The summary of a watch: how long it took, how the server ended if it has, the numbers at first, at most and last, and
 /// what they say.

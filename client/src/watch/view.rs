@@ -51,14 +51,15 @@ impl View {
         Ok(View::Picture(Terminal::enter().map_err(Failure::Terminal)?))
     }
 
-    /// Shows that a server is waited for; `text` says where, `start` is the command that starts one. Lines tell it only when `begin`.
+    /// Shows that a server is waited for: `text` says where, `start` is the command that starts one. Lines tell it only
+    /// when that `begins`.
     ///
     /// # Errors
     /// Standard output fails.
-    pub fn waiting(&mut self, text: &str, start: Option<&str>, begin: bool) -> Result<(), Failure> {
+    pub fn waiting(&mut self, text: &str, start: Option<&str>, begins: bool) -> Result<(), Failure> {
         match self {
             View::Picture(terminal) => draw(terminal, |canvas| canvas.draw_waiting(text, start)),
-            View::Lines(_) if begin => print(&format!("{text}\n")),
+            View::Lines(_) if begins => print(&format!("{text}\n")),
             View::Lines(_) => Ok(()),
         }
     }
