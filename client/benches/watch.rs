@@ -1,7 +1,7 @@
 //! What a watch costs: `cargo bench -p client --bench watch`.
 //!
-//! It is the CPU time, user and system, that `client watch` uses beside a server with many children that are alive, as a
-//! picture on a terminal and as plain lines. Its work is the kernel's above all: it reads the tables.
+//! It is the CPU time, user and system, that `client watch` uses beside a server with many children that are alive, as
+//! a picture on a terminal and as plain lines. Its work is the kernel's above all: it reads the tables.
 
 use std::fs::File;
 use std::io::{self, Read};

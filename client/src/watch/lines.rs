@@ -14,8 +14,8 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// The lines for what has changed since the last ones; `highest` are the highest numbers since then, and `at` is the
-    /// time since the first look. Empty if nothing has.
+    /// The lines for what has changed since the last ones; `highest` are the highest numbers since then, and `at` is
+    /// the time since the first look. Empty if nothing has.
     pub fn changes(&mut self, at: Duration, record: &Record, highest: Counts) -> String {
         let time = format!("{:6.1} s  ", at.as_secs_f64());
         let mut text = String::new();

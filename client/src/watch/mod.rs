@@ -51,7 +51,8 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// Finds the server, and waits for it if it is to come to a port. `None` if the reader does not want to wait any longer.
+/// Finds the server, and waits for it if it is to come to a port. `None` if the reader does not want to wait
+/// any longer.
 fn find(options: &Options, view: &mut View) -> Result<Option<Server>, Failure> {
     if let Some(pid) = options.pid {
         return Server::of(pid).map(Some);

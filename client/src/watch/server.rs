@@ -149,8 +149,8 @@ impl Server {
     }
 }
 
-/// The listener among `sockets`, on `port` if that is known; the one with the longest queue if there are several, as for
-/// both versions of IP.
+/// The listener among `sockets`, on `port` if that is known; the one with the longest queue if there are several, as
+/// for both versions of IP.
 fn listener(sockets: &[u64], port: Option<u16>) -> io::Result<Option<Listener>> {
     let mine = |listener: &Listener| {
         sockets.contains(&listener.inode) && port.is_none_or(|port| port == listener.address.port())

@@ -9,8 +9,8 @@ use crate::kernel::end::End;
 use crate::output::style::HEADING;
 use crate::output::{WIDTH, wrapped};
 
-/// The summary of a watch: how long it took, how the server ended if it has, the numbers at first, at most and last, and
-/// what they say.
+/// The summary of a watch: how long it took, how the server ended if it has, the numbers at first, at most and last,
+/// and what they say.
 pub fn text(server: &Identity, watched: Duration, end: Option<End>, record: &Record) -> String {
     let what = end.map_or_else(|| "still runs".to_owned(), |end| end.to_string());
     let mut text = format!(

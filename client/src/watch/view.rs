@@ -139,8 +139,8 @@ impl View {
         }
     }
 
-    /// Waits for `time`, for less if a signal comes or a key is pressed. Returns whether the key is one that ends it, or
-    /// nobody can read standard output any more.
+    /// Waits for `time`, for less if a signal comes or a key is pressed. Returns whether the key is one that ends it,
+    /// or nobody can read standard output any more.
     fn is_over(&self, time: Duration) -> nix::Result<bool> {
         let (stdin, stdout) = (io::stdin(), io::stdout());
         let polled = match self {
