@@ -321,9 +321,10 @@ fn no_line_is_wider_than_the_terminal_and_a_new_size_is_drawn_at_once() {
 #[test]
 fn every_way_out_puts_the_terminal_back_and_says_what_was_seen() {
     type Out = fn(&mut Session, &Server);
-    let ways: [(&str, Out, &str); 5] = [
+    let ways: [(&str, Out, &str); 6] = [
         ("q", |session, _| session.press(b"q"), "still runs"),
         ("Ctrl-C", |session, _| session.press(b"\x03"), "still runs"),
+        ("Ctrl-\\", |session, _| session.press(b"\x1c"), "still runs"),
         ("SIGTERM", |session, _| session.signal(Signal::SIGTERM), "still runs"),
         ("SIGHUP", |session, _| session.signal(Signal::SIGHUP), "still runs"),
         ("the server's end", |_, server| server.signal(Signal::SIGKILL).unwrap(), "was killed by SIGKILL"),

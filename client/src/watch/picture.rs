@@ -278,8 +278,8 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::Counts;
-    use super::super::record::tests::record;
+    use super::super::record::tests::{reading, record};
+    use super::super::record::{Counts, Reading};
     use super::*;
 
     fn server() -> Identity {
@@ -378,6 +378,17 @@ q ends; each column shows the highest number of a quarter of a second
             let waiting = canvas.draw_waiting("waiting for a server on port 8888 ...", Some("cargo run -p part3"));
             let mut widths = waiting.iter().map(|line| anstream::adapter::strip_str(line).to_string().len());
             assert!(waiting.len() <= height && widths.all(|wide| wide <= width), "{waiting:#?}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_does_not_listen_has_no_queue() {
+        let record = Record::new(Reading { listener: None, ..reading([4, 0, 0, 0]) });
+        for (width, height) in [(80, 24), (80, 8), (40, 8), (20, 8)] {
+            let lines = Canvas { width, height, blocks: true, colours: false }.draw(&server(), Duration::ZERO, &record);
+            let queue = lines.iter().find(|line| line.starts_with("accept queue") || line.starts_with("queue"));
+            assert!(queue.is_some_and(|queue| queue.contains(" -  it")), "{lines:#?}");
+            assert!(lines.len() <= height && lines.iter().all(|line| line.chars().count() <= width), "{lines:#?}");
         }
     }
 

@@ -21,12 +21,12 @@ extern "C" fn note(number: c_int) {
     flag.store(true, Ordering::Relaxed);
 }
 
-/// Has Ctrl-C (SIGINT), SIGTERM and SIGHUP noted instead of ending the process at once.
+/// Has Ctrl-C (SIGINT), Ctrl-\\ (SIGQUIT), SIGTERM and SIGHUP noted instead of ending the process at once.
 ///
 /// # Errors
 /// Those of sigaction(2).
 pub fn note_ends() -> io::Result<()> {
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+    for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP] {
         let before = set(signal, SigHandler::Handler(note))?;
         if matches!(before.handler(), SigHandler::SigIgn) {
             set(signal, SigHandler::SigIgn)?; // as nohup wants it
