@@ -12,14 +12,16 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::{Mutex, PoisonError};
 
 use client::binary::{built, built_example, built_with};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, socket};
 use tempfile::TempDir;
 
 /// For how many seconds a stage sleeps that would sleep for a minute.
@@ -342,7 +344,7 @@ pub struct Stand {
 }
 
 impl Stand {
-    /// Builds what `commands` run, and finds free ports. If they are `for_anyone`, other users may run the programs too.
+    /// Builds what `commands` run, and finds free ports. If they are `for_anyone`, other users may run the programs.
     ///
     /// # Errors
     /// A program can't be built, or no port is free.
@@ -376,8 +378,7 @@ impl Stand {
             let first = 4000 + (process::id() % 4000) as u16;
             let free = |port: u16| {
                 let held = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
-                TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
-                (!PORTS.contains(&port)).then_some((named, port, held))
+                (!PORTS.contains(&port) && is_unused(port)).then_some((named, port, held))
             };
             let mut candidates = (first..9999).chain(4000..first);
             ports.push(candidates.find_map(free).ok_or("no port with four digits is free")?);
@@ -471,8 +472,15 @@ impl Stand {
     }
 }
 
-/// Copies a program to another file system. Not by this process: what one of its threads holds open for writing, another's
-/// fork would hold open too, and then the copy can't be run (ETXTBSY).
+/// Whether nobody has the port, and no connection of a server that had it is left in TIME_WAIT, where ss would show it.
+/// std's listeners have SO_REUSEADDR, and would not notice those.
+fn is_unused(port: u16) -> bool {
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None);
+    socket.is_ok_and(|socket| bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port)).is_ok())
+}
+
+/// Copies a program to another file system. Not by this process: what one of its threads holds open for writing,
+/// another's fork would hold open too, and then the copy can't be run (ETXTBSY).
 fn copy(program: &Path, copy: &Path) -> io::Result<()> {
     let status = Command::new("cp").arg(program).arg(copy).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other("it can't be copied")) }
@@ -518,6 +526,19 @@ mod tests {
         assert_eq!(programs_of("ps -A | grep '[w]ebserver3d; cargo run'"), []);
         assert!(runs("cargo test").is_err() && runs("cargo run -p part3 --port 1").is_err());
         assert!(runs("target/debug/nothing").is_err());
+    }
+
+    /// A chapter's connections would not be the only ones that ss shows.
+    #[test]
+    fn a_port_is_used_for_as_long_as_the_kernel_remembers_a_connection() {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(!is_unused(port), "somebody listens");
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        drop(listener.accept().unwrap()); // who closes first is left in TIME_WAIT
+        assert_eq!(std::io::Read::read(&mut client, &mut [0]).unwrap(), 0);
+        drop((client, listener));
+        assert!(!is_unused(port), "a connection is remembered");
     }
 
     #[test]

@@ -157,7 +157,8 @@ fn ps_shows_the_processes_of_the_page_and_none_is_left() {
 
 #[test]
 fn limits_bind_whoever_reads() {
-    let recipe = "1$ (ulimit -u $(($(ps -U \"$(id -u)\" -L -o pid= | wc -l) + 50)); target/debug/webserver3d > /dev/null)\n\
+    let recipe = "1$ (ulimit -u $(($(ps -U \"$(id -u)\" -L -o pid= | wc -l) + 50)); \
+                  target/debug/webserver3d > /dev/null)\n\
                   2$ cargo run -p client -- --max-conns 100\n...\n1>\nwebserver3d: fork: EAGAIN: Try again (every child \
                   counts as a process, and so does every zombie: see it)";
     let vary = "<!-- not root: 1 -->\n<!-- vary: text \"see it\" -->";
