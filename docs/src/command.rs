@@ -139,11 +139,18 @@ fn simple_commands(command: &str) -> Vec<Vec<Range<usize>>> {
     commands
 }
 
+/// Words of the shell that have a command behind them.
+const BEFORE_A_COMMAND: [&str; 9] = ["!", "{", "do", "else", "if", "then", "time", "until", "while"];
+/// Words of the shell that have none.
+const NO_COMMAND: [&str; 6] = ["}", "case", "done", "esac", "fi", "for"];
+
 /// The first words of the simple commands: what the command needs.
 pub fn programs(command: &str) -> Vec<String> {
-    let is_assignment = |word: &&str| word.split_once('=').is_some_and(|(name, _)| !name.is_empty());
+    let is_assignment = |word: &str| word.split_once('=').is_some_and(|(name, _)| !name.is_empty());
     let first = |words: Vec<Range<usize>>| {
-        words.into_iter().map(|place| &command[place]).find(|word| !is_assignment(word)).map(str::to_owned)
+        let mut words = words.into_iter().map(|place| &command[place]);
+        let word = words.find(|word| !BEFORE_A_COMMAND.contains(word) && !is_assignment(word))?;
+        (!NO_COMMAND.contains(&word)).then(|| word.to_owned())
     };
     simple_commands(command).into_iter().filter_map(first).collect()
 }
@@ -544,6 +551,7 @@ mod tests {
     #[test]
     fn the_programs_that_a_command_needs_are_its_first_words() {
         assert_eq!(programs("X=1 curl -s a | grep -c '[x]; y' > out && (nc b; ps) # z"), ["curl", "grep", "nc", "ps"]);
+        assert_eq!(programs("for n in 1 2; do curl $n & done; if ! time nc a; then ls; fi"), ["curl", "nc", "ls"]);
     }
 
     #[test]
