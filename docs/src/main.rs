@@ -1,31 +1,44 @@
 //! docs: brings the book up to date with the code, and shows what its commands really show
 
-use std::env;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
 use docs::chapter::{Chapter, Fault, chapters};
 use docs::run::{self, Pace};
 use docs::{check, quote};
 
-const USAGE: &str = "\
-Usage: cargo run -p docs -- update      bring the excerpts and diffs of the book up to date with the code
-       cargo run -p docs -- show NAME   run the chapter whose file begins with NAME, and print what really comes
-       cargo run -p docs -- test NAME   check it and run it, and say where the page differs";
+/// Brings the book up to date with the code, and shows what its commands really show
+#[derive(Parser)]
+#[command(name = "docs", version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Brings the excerpts and diffs of the book up to date with the code
+    Update,
+    /// Runs a chapter, and prints what really comes
+    Show {
+        /// How the name of the chapter's file begins, such as 08
+        name: String,
+    },
+    /// Checks a chapter and runs it, and says where the page differs
+    Test {
+        /// How the name of the chapter's file begins, such as 08
+        name: String,
+    },
+}
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = env::args().skip(1).collect();
-    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    let done = match arguments[..] {
-        ["update"] => update(),
-        ["show", name] => each(name, |chapter| run::show(chapter, Pace::default(), &mut io::stdout().lock())),
-        ["test", name] => each(name, test),
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
+    let done = match Arguments::parse().verb {
+        Verb::Update => update(),
+        Verb::Show { name } => each(&name, |chapter| run::show(chapter, Pace::default(), &mut io::stdout().lock())),
+        Verb::Test { name } => each(&name, test),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -78,15 +78,15 @@ pub fn listen(options: &Options) -> Result<OwnedFd, Failure> {
 fn explanation(stage: &str, failure: &Failure) -> Option<&'static str> {
     let Failure::Call { call, errno, .. } = failure else { return None };
     match (stage, *call, *errno) {
-        ("webserver3d", "accept", Errno::EMFILE) => {
-            Some("every connection kept open takes a descriptor: see webserver3d in README.md; webserver3e solves it")
-        }
+        ("webserver3d", "accept", Errno::EMFILE) => Some(
+            "every connection kept open takes a descriptor: see docs/chapters/09-keep-copies-open.md; webserver3e solves it",
+        ),
         (_, "fork", Errno::EAGAIN) => Some(
-            "every child counts as a process, and so does every zombie: see webserver3d in README.md; \
+            "every child counts as a process, and so does every zombie: see docs/chapters/09-keep-copies-open.md; \
              webserver3g solves it",
         ),
         ("webserver3e", "accept", Errno::EINTR) => {
-            Some("a signal's handler interrupted it: see webserver3e in README.md; webserver3f solves it")
+            Some("a signal's handler interrupted it: see docs/chapters/10-wait-in-a-handler.md; webserver3f solves it")
         }
         _ => None,
     }

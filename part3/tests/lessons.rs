@@ -181,7 +181,7 @@ fn webserver3d_dies_of_emfile_when_its_descriptors_have_run_out() {
 
     let status = server.end().unwrap();
     assert_eq!(status.code(), Some(1));
-    assert_last_words(&server, "accept: EMFILE: Too many open files", "webserver3d", "webserver3e");
+    assert_last_words(&server, "accept: EMFILE: Too many open files", "09-keep-copies-open", "webserver3e");
     let kept = server.output().lines().filter_map(|line| line.parse::<usize>().ok()).max();
     assert_eq!(kept, Some(256 - DESCRIPTORS_AT_REST));
     assert_eq!(client.status.code(), Some(1), "{client:?}");
@@ -197,7 +197,7 @@ fn webserver3e_reaps_its_child_and_dies_of_eintr() {
 
     let status = server.end().unwrap();
     assert_eq!(status.code(), Some(1));
-    assert_last_words(&server, "accept: EINTR: Interrupted system call", "webserver3e", "webserver3f");
+    assert_last_words(&server, "accept: EINTR: Interrupted system call", "10-wait-in-a-handler", "webserver3f");
     let output = server.output();
     let reaped = output.lines().find(|line| line.starts_with("Child ")).unwrap_or_default();
     assert!(reaped.ends_with(" terminated with status 0"), "{output}");
@@ -442,5 +442,5 @@ fn assert_last_words(server: &Server, failure: &str, explained: &str, solved: &s
     let errors = server.errors();
     let last = errors.lines().last().unwrap_or_default();
     assert!(last.contains(&format!(": {failure} (")), "{errors}");
-    assert!(last.contains(&format!("see {explained} in README.md; {solved} solves it")), "{errors}");
+    assert!(last.contains(&format!("see docs/chapters/{explained}.md; {solved} solves it")), "{errors}");
 }

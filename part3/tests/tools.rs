@@ -203,7 +203,7 @@ fn webserver3d_dies_of_eagain() {
     let errors = server.errors();
     let last = errors.lines().last().unwrap_or_default();
     assert!(last.starts_with("webserver3d: fork: EAGAIN: "), "{errors}");
-    assert!(last.contains("see webserver3d in README.md; webserver3g solves it"), "{errors}");
+    assert!(last.contains("see docs/chapters/09-keep-copies-open.md; webserver3g solves it"), "{errors}");
     let kept = server.output().lines().filter_map(|line| line.parse::<u32>().ok()).max();
     assert_eq!(kept, Some(39), "40 processes are the server and 39 children");
     assert_eq!(client.status.code(), Some(1), "{client:?}");
