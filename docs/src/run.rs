@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, Write};
+use std::process::{self, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use client::tools::Need;
+use nix::unistd::geteuid;
 
-use crate::chapter::{Block, Chapter, Fault};
+use crate::chapter::{Block, Chapter, Comment, Fault};
 use crate::command::{Stand, programs};
 use crate::terminal::Terminal;
 use crate::transcript::{
@@ -60,6 +64,7 @@ pub fn needs(chapter: &Chapter) -> Result<Vec<Need>, Fault> {
         if fate(chapter, block)? != Fate::Run {
             continue;
         }
+        names.push("bash".to_owned());
         for step in steps_of(chapter, block)? {
             if let Action::Command(command) = &step.action {
                 names.extend(programs(command));
@@ -104,7 +109,7 @@ fn examples_of(chapter: &Chapter, block: &Block) -> Result<Vec<Example>, Fault> 
 
 fn fate(chapter: &Chapter, block: &Block) -> Result<Fate, Fault> {
     for comment in &block.comments {
-        let known = ["vary", "needs", "not run", "not run on linux", "not run on macos", "sleep"];
+        let known = ["vary", "needs", "not run", "not run on linux", "not run on macos", "sleep", "not root"];
         if !known.contains(&comment.key.as_str()) {
             let what = format!("<!-- {} --> is not one of {}", comment.key, known.join(", "));
             return Err(chapter.fault(comment.line, what));
@@ -118,16 +123,32 @@ fn fate(chapter: &Chapter, block: &Block) -> Result<Fate, Fault> {
         return Ok(Fate::Cannot(comment.value.clone()));
     }
     for name in block.comment("needs").map_or("", |comment| &comment.value).split([' ', ',']) {
-        let need = match name.strip_prefix("python:") {
-            Some(module) => Need::PythonModule(module.to_owned().leak()),
-            None if name == "root" => Need::AnotherUser,
-            None => Need::Program(name.to_owned().leak()),
+        let need = match name.split_once(':').unwrap_or((name, "")) {
+            ("", _) => continue,
+            ("python", _) if !python_can_be_inside() => {
+                return Ok(Fate::Lacks(
+                    "a Python that a program can have inside (part2/python/test --check)".to_owned(),
+                ));
+            }
+            ("python", "") => continue,
+            ("python", module) => Need::PythonModule(module.to_owned().leak()),
+            _ => Need::Program(name.to_owned().leak()),
         };
-        if !name.is_empty() && !need.is_met() {
+        if !need.is_met() {
             return Ok(Fate::Lacks(need.to_string()));
         }
     }
     Ok(Fate::Run)
+}
+
+/// Whether a program with the feature `python` can be built here.
+fn python_can_be_inside() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        let mut check = Command::new(crate::root().join("part2/python/test"));
+        check.arg("--check").stdout(Stdio::null()).stderr(Stdio::null());
+        check.status().is_ok_and(|status| status.success())
+    })
 }
 
 /// Runs the console blocks of a chapter, at terminals that live through all of it.
@@ -153,6 +174,8 @@ struct Reader<'a> {
     pace: Pace,
     stand: Stand,
     terminals: BTreeMap<u8, Seat>,
+    /// The names of the terminals, for `ps -t`.
+    names: String,
     bindings: Bindings,
 }
 
@@ -187,7 +210,8 @@ impl<'a> Reader<'a> {
             }
         }
         let commands: Vec<_> = commands.iter().map(String::as_str).collect();
-        let stand = Stand::new(&commands).map_err(|what| chapter.fault(first, what))?;
+        let for_anyone = geteuid().is_root() && consoles(chapter).any(|block| block.comment("not root").is_some());
+        let stand = Stand::new(&commands, for_anyone).map_err(|what| chapter.fault(first, what))?;
         let io = |error: io::Error| chapter.fault(first, format!("no terminal: {error}"));
         let mut terminals = BTreeMap::new();
         for number in numbers {
@@ -199,9 +223,9 @@ impl<'a> Reader<'a> {
         let names: Vec<_> = terminals.values().map(|seat| seat.terminal.name().trim_start_matches("/dev/")).collect();
         let names = names.join(",");
         for seat in terminals.values_mut() {
-            seat.terminal.start_shell(&crate::root(), &names).map_err(io)?;
+            seat.terminal.start_shell(&crate::root(), &names, None).map_err(io)?;
         }
-        Ok(Reader { chapter, pace, stand, terminals, bindings: Bindings::default() })
+        Ok(Reader { chapter, pace, stand, terminals, names, bindings: Bindings::default() })
     }
 
     fn read(mut self, mut output: Option<&mut dyn Write>) -> Result<Report, Fault> {
@@ -239,6 +263,9 @@ impl<'a> Reader<'a> {
             None => crate::command::SLEEP,
         };
         self.stand.set_sleep(sleep);
+        if let Some(comment) = block.comment("not root") {
+            self.leave_root(comment)?;
+        }
         if let Some(output) = output {
             let _ = writeln!(output, "\n{}:{}", self.chapter.file.display(), block.line);
         }
@@ -256,6 +283,25 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Makes a terminal that of another user, if this one is root.
+    fn leave_root(&mut self, comment: &Comment) -> Result<(), Fault> {
+        // What is left of an earlier user's processes counts against them, so each has a number of its own.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let chapter = self.chapter;
+        let fault = |what: String| chapter.fault(comment.line, format!("not root: {what}"));
+        let number: u8 = comment.value.parse().map_err(|_| fault("not the number of a terminal".to_owned()))?;
+        let seat = self.terminals.get_mut(&number).ok_or_else(|| fault("there is no such terminal".to_owned()))?;
+        if seat.terminal.runs() {
+            return Err(fault(format!("the command of line {} still runs in terminal {number}", seat.line)));
+        }
+        if !geteuid().is_root() {
+            return Ok(());
+        }
+        let user = 50_000_000 + process::id() * 32 + NEXT.fetch_add(1, Ordering::Relaxed) % 32;
+        let started = seat.terminal.start_shell(&crate::root(), &self.names, Some(user));
+        started.map_err(|error| fault(error.to_string()))
     }
 
     fn seat(&mut self, step: &Step) -> &mut Seat {
@@ -393,10 +439,7 @@ impl<'a> Reader<'a> {
                 *text += &format!("{mark}{line}\n");
             }
         };
-        // With `...` the lines of the page are not numbered as those that are seen.
-        let dots = step.shown.iter().any(|line| line.trim() == "...");
-        let marked = if dots { &[][..] } else { &step.shown[agreed.min(step.shown.len())..] };
-        let line = step.line + if marked.is_empty() { 0 } else { 1 + agreed };
+        let line = if agreed < step.shown.len() { step.line + 1 + agreed } else { step.line };
         list(&step.shown, &mut text);
         text += "  the terminal:\n";
         list(seen, &mut text);
