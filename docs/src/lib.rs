@@ -33,7 +33,8 @@
 //! - A command is over when it has ended, or when all that is shown has come and nothing more comes. Before the next
 //!   command in the same terminal it must have ended (it is waited for), or have been stopped by `1^C`.
 //! - Commands that only look (`ps`, `ss`, `lsof`, `netstat`, `ls`, alone or with a pipe behind them) are typed again
-//!   until they show what is on the page, for half a minute.
+//!   until they show what is on the page, for half a minute. Their lines may begin with a later one and go on with the
+//!   first, for ps sorts by numbers of processes, and these begin again from below at some time.
 //! - What is run in the place of what is typed: [`command`]. What is not run there (`cargo test`, a browser) is marked.
 //!   Programs other than ours are needed if a command begins with them: without one of them the test of the chapter is
 //!   skipped, and fails with `SKIP_NOTHING=1`.

@@ -85,6 +85,19 @@ const BUILT_IN: [&str; 12] =
 /// it has.
 const LOOKS: [&str; 5] = ["ps", "ss", "lsof", "netstat", "ls"];
 
+fn looks_only(action: &Action) -> bool {
+    let Action::Command(command) = action else { return false };
+    programs(command).first().is_some_and(|program| LOOKS.contains(&program.as_str()))
+}
+
+/// The lines with those from each one on brought to the front; a heading stays in its place. ps sorts by the number of
+/// the process, and numbers begin again from below when the kernel has used the highest: then children come first.
+fn turned(lines: &[String]) -> Vec<Vec<String>> {
+    let is_heading = |line: &&String| !line.contains(|c: char| c.is_ascii_digit());
+    let (heading, rest) = lines.split_at(lines.iter().take_while(is_heading).count());
+    (1..rest.len()).map(|at| [heading, &rest[at..], &rest[..at]].concat()).collect()
+}
+
 fn consoles(chapter: &Chapter) -> impl Iterator<Item = &Block> {
     chapter.blocks.iter().filter(|block| block.kind == "console")
 }
@@ -320,8 +333,7 @@ impl<'a> Reader<'a> {
         loop {
             self.act(step, examples)?;
             let result = self.compare(step, &shown, deadline);
-            let looks = matches!(&step.action, Action::Command(command) if programs(command).first()
-                .is_some_and(|program| LOOKS.contains(&program.as_str())));
+            let looks = looks_only(&step.action);
             match result {
                 Err(fault) if looks && Instant::now() < deadline && !self.seat(step).terminal.runs() => {
                     first.get_or_insert(fault);
@@ -391,7 +403,14 @@ impl<'a> Reader<'a> {
             let quiet = self.seat(step).terminal.quiet_for();
             let (seen, is_incomplete) = self.seen(step.terminal);
             let ended = !runs && quiet >= Duration::from_millis(20);
-            let outcome = compare(shown, &seen, is_incomplete && !ended, &self.bindings);
+            let outcome = match compare(shown, &seen, is_incomplete && !ended, &self.bindings) {
+                Outcome::Different(agreed) if looks_only(&step.action) => {
+                    let turned = turned(&seen).into_iter().map(|seen| compare(shown, &seen, false, &self.bindings));
+                    let same = turned.into_iter().find(|outcome| matches!(outcome, Outcome::Same(_)));
+                    same.unwrap_or(Outcome::Different(agreed))
+                }
+                outcome => outcome,
+            };
             let is_late = Instant::now() >= deadline;
             match outcome {
                 Outcome::Same(bindings) if (ended && step.action != Action::Look) || quiet >= settle => {
@@ -500,5 +519,18 @@ impl<'a> Reader<'a> {
             }
             thread::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_may_be_listed_from_any_of_them_on() {
+        let lines = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(turned(&lines("PID 1 2 3")), [lines("PID 2 3 1"), lines("PID 3 1 2")]);
+        assert_eq!(turned(&lines("PID 1")).len(), 0);
+        assert_eq!(turned(&[]).len(), 0);
     }
 }
