@@ -297,8 +297,11 @@ impl Run {
         if self.program.is_example {
             return Ok(());
         }
-        // A verb of the client has options of its own, and what it starts has its own too.
-        let verb = self.arguments.first().filter(|word| package == "client" && !word.starts_with('-'));
+        // A verb has options of its own, and what it starts has its own too.
+        let verb = self
+            .arguments
+            .first()
+            .filter(|word| ["client", "docs"].contains(&package.as_str()) && !word.starts_with('-'));
         let own = self.arguments.iter().take_while(|word| *word != "--");
         let started: Vec<_> = self.arguments.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
         check(&started.join(" "))?;
