@@ -56,10 +56,12 @@ fn built_target(package: &str, kind: &'static str, name: &str) -> io::Result<Pat
     Ok(folder)
 }
 
-/// The folder of the profile that the running test was built with: of target/PROFILE/deps/test-0123456789abcdef.
+/// The folder of the profile that the running test, or the program, was built with: target/PROFILE of
+/// target/PROFILE/deps/test-0123456789abcdef, or of target/PROFILE/program.
 fn profile_folder() -> io::Result<PathBuf> {
-    let test = env::current_exe()?;
-    Ok(test.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?.to_owned())
+    let program = env::current_exe()?;
+    let folder = program.ancestors().find(|folder| folder.join("deps").is_dir()).ok_or(io::ErrorKind::NotFound)?;
+    Ok(folder.to_owned())
 }
 
 fn build(arguments: &[&str], profile_folder: &Path) -> io::Result<()> {

@@ -1,20 +1,29 @@
 //! The README names what there is: stages, commands, options, files.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use client::binary::built;
 use client::server::Server;
+use docs::chapter::{Chapter, Fault};
+use docs::check;
 
 /// The folder of the workspace.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    docs::root()
 }
 
 fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
+    page().text
+}
+
+fn page() -> Chapter {
+    Chapter::read(&root(), Path::new("README.md")).unwrap()
+}
+
+fn assert_none(faults: &[Fault]) {
+    assert!(faults.is_empty(), "{}", faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"));
 }
 
 /// The stages that exist: the package and the name of each.
@@ -30,17 +39,6 @@ fn stages() -> Vec<(String, String)> {
     stages
 }
 
-/// What the README has the reader type: every command behind a prompt or in a code span that runs one of our programs,
-/// as words.
-fn commands() -> Vec<Vec<String>> {
-    let readme = readme();
-    let programs = readme.split("cargo run ").skip(1).map(|rest| {
-        let end = rest.find(['`', '\n', '#', ')', ';']).unwrap_or(rest.len());
-        rest[..end].split_whitespace().map(str::to_owned).collect()
-    });
-    programs.collect()
-}
-
 #[test]
 fn every_stage_is_on_the_road_and_can_be_seen() {
     let readme = readme();
@@ -53,36 +51,15 @@ fn every_stage_is_on_the_road_and_can_be_seen() {
 
 #[test]
 fn every_command_names_a_program_and_its_options() {
-    let commands = commands();
+    let commands = check::commands(&page());
     assert!(commands.len() > 15, "the commands are not found: {commands:?}");
-    for words in commands {
-        let words: Vec<_> = words.iter().map(String::as_str).collect();
-        let (program, options) = match &words[..] {
-            // What stands between the name and `--` is for cargo.
-            ["-p", package, "--bin", name, "--features", _, "--", options @ ..] => {
-                (built(package, name).unwrap(), options)
-            }
-            ["-p", package, "--bin", name, options @ ..] => (built(package, name).unwrap(), options),
-            ["-p", "client", options @ ..] => (built("client", "client").unwrap(), options),
-            _ => panic!("not a command that is known here: {words:?}"),
-        };
-        let help = Command::new(program).arg("--help").output().unwrap();
-        let help = String::from_utf8(help.stdout).unwrap();
-        let known: BTreeSet<_> = help.split(|c: char| c != '-' && !c.is_alphanumeric()).collect();
-        for option in options.iter().filter(|word| word.starts_with("--") && word.len() > 2) {
-            assert!(known.contains(option), "{words:?}: there is no {option}");
-        }
-    }
+    assert_none(&check::commands_that_cannot_be_run(&page()));
 }
 
 #[test]
 fn every_link_leads_somewhere() {
-    let readme = readme();
-    let targets: BTreeSet<_> = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
-    assert!(targets.len() > 8, "the links are not found: {targets:?}");
-    for target in targets.into_iter().filter(|target| !target.starts_with("https://")) {
-        assert!(root().join(target).exists(), "{target} does not exist");
-    }
+    assert!(readme().matches("](").count() > 8, "the links are not found");
+    assert_none(&check::links_that_lead_nowhere(&root(), &[page()]));
 }
 
 #[test]
