@@ -393,10 +393,7 @@ impl<'a> Reader<'a> {
                 *text += &format!("{mark}{line}\n");
             }
         };
-        // With `...` the lines of the page are not numbered as those that are seen.
-        let dots = step.shown.iter().any(|line| line.trim() == "...");
-        let marked = if dots { &[][..] } else { &step.shown[agreed.min(step.shown.len())..] };
-        let line = step.line + if marked.is_empty() { 0 } else { 1 + agreed };
+        let line = if agreed < step.shown.len() { step.line + 1 + agreed } else { step.line };
         list(&step.shown, &mut text);
         text += "  the terminal:\n";
         list(seen, &mut text);
