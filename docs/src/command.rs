@@ -10,10 +10,11 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::{Mutex, PoisonError};
@@ -341,11 +342,11 @@ pub struct Stand {
 }
 
 impl Stand {
-    /// Builds what `commands` run, and finds free ports.
+    /// Builds what `commands` run, and finds free ports. If they are `for_anyone`, other users may run the programs too.
     ///
     /// # Errors
     /// A program can't be built, or no port is free.
-    pub fn new(commands: &[&str]) -> Result<Stand, String> {
+    pub fn new(commands: &[&str], for_anyone: bool) -> Result<Stand, String> {
         // Who builds with features puts a program where another expects the one without.
         static BUILDING: Mutex<()> = Mutex::new(());
         let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -354,7 +355,11 @@ impl Stand {
         for command in commands {
             wanted.extend(runs(command)?.into_iter().map(|run| run.program));
         }
-        let folder = tempfile::Builder::new().prefix("book-").tempdir_in(target_folder()).map_err(|e| e.to_string())?;
+        // A home may be closed to others.
+        let parent = if for_anyone { PathBuf::from("/tmp") } else { target_folder() };
+        let mut folder = tempfile::Builder::new();
+        folder.prefix("book-").permissions(Permissions::from_mode(0o755));
+        let folder = folder.tempdir_in(parent).map_err(|error| format!("no folder for programs: {error}"))?;
         let mut programs = BTreeMap::new();
         for program in wanted {
             let built = program.build().map_err(|error| format!("{} is not built: {error}", program.name))?;
@@ -362,7 +367,7 @@ impl Stand {
             let link = folder.path().join(kind).join(&program.name);
             let parent = link.parent().unwrap_or(folder.path());
             fs::create_dir_all(parent)
-                .and_then(|()| fs::hard_link(&built, &link).or_else(|_| fs::copy(&built, &link).map(|_| ())))
+                .and_then(|()| fs::hard_link(&built, &link).or_else(|_| copy(&built, &link)))
                 .map_err(|error| format!("{}: {error}", link.display()))?;
             programs.insert(program, link);
         }
@@ -466,6 +471,13 @@ impl Stand {
     }
 }
 
+/// Copies a program to another file system. Not by this process: what one of its threads holds open for writing, another's
+/// fork would hold open too, and then the copy can't be run (ETXTBSY).
+fn copy(program: &Path, copy: &Path) -> io::Result<()> {
+    let status = Command::new("cp").arg(program).arg(copy).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("it can't be copied")) }
+}
+
 /// Splits a text into its runs of digits and what is between them.
 fn numbers_and_others(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
@@ -521,7 +533,7 @@ mod tests {
             "cargo run -p client -- check 3c --sleep 2 -- target/debug/webserver3c --sleep 2",
             "curl http://localhost:8888/hello",
         ];
-        let stand = Stand::new(&commands).unwrap();
+        let stand = Stand::new(&commands, false).unwrap();
         let port = stand.ports[0].1;
         let real: Vec<_> = commands.iter().map(|command| stand.real(command).unwrap()).collect();
         let folder = stand.folder.path().display().to_string();

@@ -33,7 +33,8 @@
 //! - A command is over when it has ended, or when all that is shown has come and nothing more comes. Before the next
 //!   command in the same terminal it must have ended (it is waited for), or have been stopped by `1^C`.
 //! - Commands that only look (`ps`, `ss`, `lsof`, `netstat`, `ls`, alone or with a pipe behind them) are typed again
-//!   until they show what is on the page, for half a minute.
+//!   until they show what is on the page, for half a minute. Their lines may begin with a later one and go on with the
+//!   first, for ps sorts by numbers of processes, and these begin again from below at some time.
 //! - What is run in the place of what is typed: [`command`]. What is not run there (`cargo test`, a browser) is marked.
 //!   Programs other than ours are needed if a command begins with them: without one of them the test of the chapter is
 //!   skipped, and fails with `SKIP_NOTHING=1`.
@@ -45,10 +46,12 @@
 //!   process or port in all of the chapter, and different numbers are different ones; what is typed (`kill -9 29771`)
 //!   gets the real number. A time is a number with a unit. A count is within bounds, both included. A text is anything
 //!   within a line, one character at least: for little. Spaces beside numbers may be more or fewer.
-//! - `<!-- needs: nc python:flask -->`: programs, or modules of Python's, without which this block is not run (nor may
-//!   what follows depend on it); `root`: the right to become another user.
+//! - `<!-- needs: tput python:flask -->`: programs, or modules of Python's, without which this block is not run (nor
+//!   may what follows depend on it). `python` and `python:...` need a Python that a program can have inside, too.
 //! - `<!-- not run: it opens a browser -->`: the block is not run, for that reason. `not run on linux`, `not run on
 //!   macos`: not there. All are counted and printed.
+//! - `<!-- not root: 1 -->`: from this block on, terminal 1 is another user's, if who runs the tests is root, whom some
+//!   limits (`ulimit -u`) do not bind. Nothing may run in it at that time.
 //! - `<!-- sleep: 20 -->`: how long a stage sleeps that is started in this block and would sleep for a minute.
 //!
 //! ## Excerpts and diffs

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, Write};
+use std::process::{self, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use client::tools::Need;
+use nix::unistd::geteuid;
 
-use crate::chapter::{Block, Chapter, Fault};
+use crate::chapter::{Block, Chapter, Comment, Fault};
 use crate::command::{Stand, programs};
 use crate::terminal::Terminal;
 use crate::transcript::{
@@ -60,6 +64,7 @@ pub fn needs(chapter: &Chapter) -> Result<Vec<Need>, Fault> {
         if fate(chapter, block)? != Fate::Run {
             continue;
         }
+        names.push("bash".to_owned());
         for step in steps_of(chapter, block)? {
             if let Action::Command(command) = &step.action {
                 names.extend(programs(command));
@@ -79,6 +84,19 @@ const BUILT_IN: [&str; 12] =
 /// Commands that only look at what there is. What they show may take a moment to become so: they are typed again until
 /// it has.
 const LOOKS: [&str; 5] = ["ps", "ss", "lsof", "netstat", "ls"];
+
+fn looks_only(action: &Action) -> bool {
+    let Action::Command(command) = action else { return false };
+    programs(command).first().is_some_and(|program| LOOKS.contains(&program.as_str()))
+}
+
+/// The lines with those from each one on brought to the front; a heading stays in its place. ps sorts by the number of
+/// the process, and numbers begin again from below when the kernel has used the highest: then children come first.
+fn turned(lines: &[String]) -> Vec<Vec<String>> {
+    let is_heading = |line: &&String| !line.contains(|c: char| c.is_ascii_digit());
+    let (heading, rest) = lines.split_at(lines.iter().take_while(is_heading).count());
+    (1..rest.len()).map(|at| [heading, &rest[at..], &rest[..at]].concat()).collect()
+}
 
 fn consoles(chapter: &Chapter) -> impl Iterator<Item = &Block> {
     chapter.blocks.iter().filter(|block| block.kind == "console")
@@ -104,7 +122,7 @@ fn examples_of(chapter: &Chapter, block: &Block) -> Result<Vec<Example>, Fault> 
 
 fn fate(chapter: &Chapter, block: &Block) -> Result<Fate, Fault> {
     for comment in &block.comments {
-        let known = ["vary", "needs", "not run", "not run on linux", "not run on macos", "sleep"];
+        let known = ["vary", "needs", "not run", "not run on linux", "not run on macos", "sleep", "not root"];
         if !known.contains(&comment.key.as_str()) {
             let what = format!("<!-- {} --> is not one of {}", comment.key, known.join(", "));
             return Err(chapter.fault(comment.line, what));
@@ -118,16 +136,32 @@ fn fate(chapter: &Chapter, block: &Block) -> Result<Fate, Fault> {
         return Ok(Fate::Cannot(comment.value.clone()));
     }
     for name in block.comment("needs").map_or("", |comment| &comment.value).split([' ', ',']) {
-        let need = match name.strip_prefix("python:") {
-            Some(module) => Need::PythonModule(module.to_owned().leak()),
-            None if name == "root" => Need::AnotherUser,
-            None => Need::Program(name.to_owned().leak()),
+        let need = match name.split_once(':').unwrap_or((name, "")) {
+            ("", _) => continue,
+            ("python", _) if !python_can_be_inside() => {
+                return Ok(Fate::Lacks(
+                    "a Python that a program can have inside (part2/python/test --check)".to_owned(),
+                ));
+            }
+            ("python", "") => continue,
+            ("python", module) => Need::PythonModule(module.to_owned().leak()),
+            _ => Need::Program(name.to_owned().leak()),
         };
-        if !name.is_empty() && !need.is_met() {
+        if !need.is_met() {
             return Ok(Fate::Lacks(need.to_string()));
         }
     }
     Ok(Fate::Run)
+}
+
+/// Whether a program with the feature `python` can be built here.
+fn python_can_be_inside() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        let mut check = Command::new(crate::root().join("part2/python/test"));
+        check.arg("--check").stdout(Stdio::null()).stderr(Stdio::null());
+        check.status().is_ok_and(|status| status.success())
+    })
 }
 
 /// Runs the console blocks of a chapter, at terminals that live through all of it.
@@ -153,6 +187,8 @@ struct Reader<'a> {
     pace: Pace,
     stand: Stand,
     terminals: BTreeMap<u8, Seat>,
+    /// The names of the terminals, for `ps -t`.
+    names: String,
     bindings: Bindings,
 }
 
@@ -187,7 +223,8 @@ impl<'a> Reader<'a> {
             }
         }
         let commands: Vec<_> = commands.iter().map(String::as_str).collect();
-        let stand = Stand::new(&commands).map_err(|what| chapter.fault(first, what))?;
+        let for_anyone = geteuid().is_root() && consoles(chapter).any(|block| block.comment("not root").is_some());
+        let stand = Stand::new(&commands, for_anyone).map_err(|what| chapter.fault(first, what))?;
         let io = |error: io::Error| chapter.fault(first, format!("no terminal: {error}"));
         let mut terminals = BTreeMap::new();
         for number in numbers {
@@ -199,9 +236,9 @@ impl<'a> Reader<'a> {
         let names: Vec<_> = terminals.values().map(|seat| seat.terminal.name().trim_start_matches("/dev/")).collect();
         let names = names.join(",");
         for seat in terminals.values_mut() {
-            seat.terminal.start_shell(&crate::root(), &names).map_err(io)?;
+            seat.terminal.start_shell(&crate::root(), &names, None).map_err(io)?;
         }
-        Ok(Reader { chapter, pace, stand, terminals, bindings: Bindings::default() })
+        Ok(Reader { chapter, pace, stand, terminals, names, bindings: Bindings::default() })
     }
 
     fn read(mut self, mut output: Option<&mut dyn Write>) -> Result<Report, Fault> {
@@ -239,6 +276,9 @@ impl<'a> Reader<'a> {
             None => crate::command::SLEEP,
         };
         self.stand.set_sleep(sleep);
+        if let Some(comment) = block.comment("not root") {
+            self.leave_root(comment)?;
+        }
         if let Some(output) = output {
             let _ = writeln!(output, "\n{}:{}", self.chapter.file.display(), block.line);
         }
@@ -258,6 +298,25 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Makes a terminal that of another user, if this one is root.
+    fn leave_root(&mut self, comment: &Comment) -> Result<(), Fault> {
+        // What is left of an earlier user's processes counts against them, so each has a number of its own.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let chapter = self.chapter;
+        let fault = |what: String| chapter.fault(comment.line, format!("not root: {what}"));
+        let number: u8 = comment.value.parse().map_err(|_| fault("not the number of a terminal".to_owned()))?;
+        let seat = self.terminals.get_mut(&number).ok_or_else(|| fault("there is no such terminal".to_owned()))?;
+        if seat.terminal.runs() {
+            return Err(fault(format!("the command of line {} still runs in terminal {number}", seat.line)));
+        }
+        if !geteuid().is_root() {
+            return Ok(());
+        }
+        let user = 50_000_000 + process::id() * 32 + NEXT.fetch_add(1, Ordering::Relaxed) % 32;
+        let started = seat.terminal.start_shell(&crate::root(), &self.names, Some(user));
+        started.map_err(|error| fault(error.to_string()))
+    }
+
     fn seat(&mut self, step: &Step) -> &mut Seat {
         self.terminals.get_mut(&step.terminal).unwrap_or_else(|| unreachable!("a terminal for every step"))
     }
@@ -274,8 +333,7 @@ impl<'a> Reader<'a> {
         loop {
             self.act(step, examples)?;
             let result = self.compare(step, &shown, deadline);
-            let looks = matches!(&step.action, Action::Command(command) if programs(command).first()
-                .is_some_and(|program| LOOKS.contains(&program.as_str())));
+            let looks = looks_only(&step.action);
             match result {
                 Err(fault) if looks && Instant::now() < deadline && !self.seat(step).terminal.runs() => {
                     first.get_or_insert(fault);
@@ -345,7 +403,14 @@ impl<'a> Reader<'a> {
             let quiet = self.seat(step).terminal.quiet_for();
             let (seen, is_incomplete) = self.seen(step.terminal);
             let ended = !runs && quiet >= Duration::from_millis(20);
-            let outcome = compare(shown, &seen, is_incomplete && !ended, &self.bindings);
+            let outcome = match compare(shown, &seen, is_incomplete && !ended, &self.bindings) {
+                Outcome::Different(agreed) if looks_only(&step.action) => {
+                    let turned = turned(&seen).into_iter().map(|seen| compare(shown, &seen, false, &self.bindings));
+                    let same = turned.into_iter().find(|outcome| matches!(outcome, Outcome::Same(_)));
+                    same.unwrap_or(Outcome::Different(agreed))
+                }
+                outcome => outcome,
+            };
             let is_late = Instant::now() >= deadline;
             match outcome {
                 Outcome::Same(bindings) if (ended && step.action != Action::Look) || quiet >= settle => {
@@ -454,5 +519,18 @@ impl<'a> Reader<'a> {
             }
             thread::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_may_be_listed_from_any_of_them_on() {
+        let lines = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(turned(&lines("PID 1 2 3")), [lines("PID 2 3 1"), lines("PID 3 1 2")]);
+        assert_eq!(turned(&lines("PID 1")).len(), 0);
+        assert_eq!(turned(&[]).len(), 0);
     }
 }

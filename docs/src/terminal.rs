@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -23,12 +24,13 @@ use nix::libc;
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
-use nix::unistd::{tcgetpgrp, ttyname};
+use nix::unistd::{setgid, setuid, tcgetpgrp, ttyname};
 
 use crate::screen::{END, Screen};
 
-/// The shell reads a command a line from its standard input and runs it with the terminal for its standard input,
-/// output and error. `trap` keeps Ctrl-C from ending the shell too. What `ps -A` shows is what these terminals run.
+/// The shell is bash, as most readers' is (or zsh; sh has no `ulimit -u`). It gets its commands by a pipe, and runs each
+/// with the terminal for its standard input, output and error. `trap` keeps Ctrl-C from ending the shell too. What
+/// `ps -A` shows is what these terminals run.
 const SHELL: &str = r#"
 set -m
 trap : INT
@@ -39,10 +41,6 @@ ps() {
     done
     command ps "$@"
 }
-while IFS= read -r line; do
-    eval "$line" <>"$TERMINAL" >&0 2>&0
-    printf '\033]END%s\007' $? >"$TERMINAL"
-done
 "#;
 
 /// A terminal. Dropping it ends all that was started in it.
@@ -122,15 +120,17 @@ impl Terminal {
         &self.name
     }
 
-    /// Starts its shell in `folder`. `terminals` are the names of all whose processes `ps -A` shall show.
+    /// Starts its shell in `folder`, as `user` if one is given; what runs in it is ended before. `terminals` are the names
+    /// of all whose processes `ps -A` shall show.
     ///
     /// # Errors
-    /// The shell can't be started.
-    pub fn start_shell(&mut self, folder: &Path, terminals: &str) -> io::Result<()> {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &SHELL.replace("END", END)]).current_dir(folder);
+    /// The shell can't be started, or the terminal not be given to the user.
+    pub fn start_shell(&mut self, folder: &Path, terminals: &str, user: Option<u32>) -> io::Result<()> {
+        self.close();
+        let mut shell = Command::new("bash");
+        shell.current_dir(folder);
         shell.env("TERMINAL", &self.name).env("TERMINALS", terminals).env("TERM", "xterm-256color");
-        for name in ["NO_COLOR", "CLICOLOR_FORCE", "RUST_BACKTRACE", "SKIP_NOTHING", "COLUMNS", "LINES"] {
+        for name in ["NO_COLOR", "CLICOLOR_FORCE", "RUST_BACKTRACE", "SKIP_NOTHING", "COLUMNS", "LINES", "BASH_ENV"] {
             shell.env_remove(name);
         }
         for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
@@ -140,17 +140,26 @@ impl Terminal {
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(line.try_clone()?);
         start_afresh(&mut shell);
         let number = line.as_raw_fd();
+        if user.is_some() {
+            chown(&self.name, user, user)?;
+        }
         let lead = move || {
             // SAFETY: a plain system call, without arguments.
             Errno::result(unsafe { libc::setsid() })?;
             // SAFETY: takes a number and no pointer; makes the terminal the one of the new session.
             Errno::result(unsafe { libc::ioctl(number, libc::TIOCSCTTY as _, 0) })?;
+            // The folder has been changed before: it may be one that others may not enter.
+            if let Some(user) = user {
+                setgid(user.into())?;
+                setuid(user.into())?;
+            }
             Ok(())
         };
         // SAFETY: `lead` only makes plain system calls: it is safe between fork and exec.
         unsafe { shell.pre_exec(lead) };
         let mut process = shell.spawn()?;
-        let commands = process.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let mut commands = process.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        commands.write_all(SHELL.as_bytes())?;
         self.shell = Some(Shell { process, commands });
         Ok(())
     }
@@ -174,7 +183,9 @@ impl Terminal {
         self.runs = true;
         self.status = None;
         let shell = self.shell.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        shell.commands.write_all(format!("{command}\n").as_bytes())
+        let quoted = command.replace('\'', r"'\''");
+        let end = format!(r#"printf '\033]{END}%s\007' $? >"$TERMINAL""#);
+        shell.commands.write_all(format!("eval '{quoted}' <>\"$TERMINAL\" >&0 2>&0\n{end}\n").as_bytes())
     }
 
     /// Types a line, or something else, for the program that runs.
@@ -257,6 +268,7 @@ impl Terminal {
         }
         let _ = shell.process.kill();
         let _ = shell.process.wait();
+        self.runs = false;
     }
 }
 

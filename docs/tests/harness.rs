@@ -136,7 +136,7 @@ fn what_is_not_run_says_why() {
         format!("<!-- not run on {}: it can't -->", if cfg!(target_os = "linux") { "macos" } else { "linux" });
     is_right(&elsewhere, "1$ true");
     let needs = docs::run::needs(&page("```console\n1$ nc a | (grep b; cd x)\n```\n")).unwrap();
-    assert_eq!(needs.iter().map(ToString::to_string).collect::<Vec<_>>(), ["grep", "nc"]);
+    assert_eq!(needs.iter().map(ToString::to_string).collect::<Vec<_>>(), ["bash", "grep", "nc"]);
 }
 
 /// A chapter's processes are its own, though chapters run at the same time; and nothing is left of them.
@@ -153,6 +153,19 @@ fn ps_shows_the_processes_of_the_page_and_none_is_left() {
     other.wait().unwrap();
     let left = std::process::Command::new("ps").args(["-A", "-o", "args"]).output().unwrap();
     assert!(!String::from_utf8_lossy(&left.stdout).lines().any(|line| line == "sleep 4242"));
+}
+
+#[test]
+fn limits_bind_whoever_reads() {
+    let recipe = "1$ (ulimit -u $(($(ps -U \"$(id -u)\" -L -o pid= | wc -l) + 50)); target/debug/webserver3d > /dev/null)\n\
+                  2$ cargo run -p client -- --max-conns 100\n...\n1>\nwebserver3d: fork: EAGAIN: Try again (every child \
+                  counts as a process, and so does every zombie: see it)";
+    let vary = "<!-- not root: 1 -->\n<!-- vary: text \"see it\" -->";
+    if cfg!(target_os = "linux") {
+        let report = block(vary, recipe, PACE).unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(report.run, 1);
+    }
+    is_wrong("<!-- not root: x -->", "1$ true", 2, &["not the number of a terminal"]);
 }
 
 // ---------------------------------------------------------------- quotations
