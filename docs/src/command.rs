@@ -12,14 +12,16 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::{Mutex, PoisonError};
 
 use client::binary::{built, built_example, built_with};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, socket};
 use tempfile::TempDir;
 
 /// For how many seconds a stage sleeps that would sleep for a minute.
@@ -137,11 +139,18 @@ fn simple_commands(command: &str) -> Vec<Vec<Range<usize>>> {
     commands
 }
 
+/// Words of the shell that have a command behind them.
+const BEFORE_A_COMMAND: [&str; 9] = ["!", "{", "do", "else", "if", "then", "time", "until", "while"];
+/// Words of the shell that have none.
+const NO_COMMAND: [&str; 6] = ["}", "case", "done", "esac", "fi", "for"];
+
 /// The first words of the simple commands: what the command needs.
 pub fn programs(command: &str) -> Vec<String> {
-    let is_assignment = |word: &&str| word.split_once('=').is_some_and(|(name, _)| !name.is_empty());
+    let is_assignment = |word: &str| word.split_once('=').is_some_and(|(name, _)| !name.is_empty());
     let first = |words: Vec<Range<usize>>| {
-        words.into_iter().map(|place| &command[place]).find(|word| !is_assignment(word)).map(str::to_owned)
+        let mut words = words.into_iter().map(|place| &command[place]);
+        let word = words.find(|word| !BEFORE_A_COMMAND.contains(word) && !is_assignment(word))?;
+        (!NO_COMMAND.contains(&word)).then(|| word.to_owned())
     };
     simple_commands(command).into_iter().filter_map(first).collect()
 }
@@ -342,7 +351,7 @@ pub struct Stand {
 }
 
 impl Stand {
-    /// Builds what `commands` run, and finds free ports. If they are `for_anyone`, other users may run the programs too.
+    /// Builds what `commands` run, and finds free ports. If they are `for_anyone`, other users may run the programs.
     ///
     /// # Errors
     /// A program can't be built, or no port is free.
@@ -376,8 +385,7 @@ impl Stand {
             let first = 4000 + (process::id() % 4000) as u16;
             let free = |port: u16| {
                 let held = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
-                TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
-                (!PORTS.contains(&port)).then_some((named, port, held))
+                (!PORTS.contains(&port) && is_unused(port)).then_some((named, port, held))
             };
             let mut candidates = (first..9999).chain(4000..first);
             ports.push(candidates.find_map(free).ok_or("no port with four digits is free")?);
@@ -471,8 +479,15 @@ impl Stand {
     }
 }
 
-/// Copies a program to another file system. Not by this process: what one of its threads holds open for writing, another's
-/// fork would hold open too, and then the copy can't be run (ETXTBSY).
+/// Whether nobody has the port, and no connection of a server that had it is left in TIME_WAIT, where ss would show it.
+/// std's listeners have SO_REUSEADDR, and would not notice those.
+fn is_unused(port: u16) -> bool {
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None);
+    socket.is_ok_and(|socket| bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port)).is_ok())
+}
+
+/// Copies a program to another file system. Not by this process: what one of its threads holds open for writing,
+/// another's fork would hold open too, and then the copy can't be run (ETXTBSY).
 fn copy(program: &Path, copy: &Path) -> io::Result<()> {
     let status = Command::new("cp").arg(program).arg(copy).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other("it can't be copied")) }
@@ -520,9 +535,23 @@ mod tests {
         assert!(runs("target/debug/nothing").is_err());
     }
 
+    /// A chapter's connections would not be the only ones that ss shows.
+    #[test]
+    fn a_port_is_used_for_as_long_as_the_kernel_remembers_a_connection() {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(!is_unused(port), "somebody listens");
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        drop(listener.accept().unwrap()); // who closes first is left in TIME_WAIT
+        assert_eq!(std::io::Read::read(&mut client, &mut [0]).unwrap(), 0);
+        drop((client, listener));
+        assert!(!is_unused(port), "a connection is remembered");
+    }
+
     #[test]
     fn the_programs_that_a_command_needs_are_its_first_words() {
         assert_eq!(programs("X=1 curl -s a | grep -c '[x]; y' > out && (nc b; ps) # z"), ["curl", "grep", "nc", "ps"]);
+        assert_eq!(programs("for n in 1 2; do curl $n & done; if ! time nc a; then ls; fi"), ["curl", "nc", "ls"]);
     }
 
     #[test]

@@ -59,18 +59,18 @@
 //! - `<!-- excerpt: part3/src/bin/webserver3c.rs: fn serve_forever -->` before a block of `rust` has it hold that item,
 //!   with its documentation and attributes: `fn`, `struct`, `enum`, `impl A for B`, `const`, named as the line begins
 //!   that begins it, without `pub` and the like. Only one may begin so. `<!-- excerpt: FILE -->` is the whole file, and
-//!   `<!-- excerpt: FILE: "first" .. "last" -->` the lines from the one that begins with the first text to the next that
-//!   begins with the second. Where the code holds three backticks, the fences have four. What is quoted need not be
+//!   `<!-- excerpt: FILE: "first" .. "last" -->` the lines from the one that begins with the first text to the next
+//!   that begins with the second. Where the code holds three backticks, the fences have four. What is quoted need not be
 //!   Rust: the block may be of another kind (`python`, `toml`).
-//! - `<!-- diff: part3/src/bin/webserver3b.rs part3/src/bin/webserver3c.rs -->` before a block of `diff` has it hold the
-//!   difference, as `diff -u` writes it: two lines with the names of the files, then hunks with three lines of context.
+//! - `<!-- diff: part3/src/bin/webserver3b.rs part3/src/bin/webserver3c.rs -->` before a block of `diff` has it hold
+//!   the difference, as `diff -u` writes it: two lines with the names of the files, then hunks with three lines of context.
 //! - `cargo run -p docs -- update` fills these blocks, and changes nothing else. The tests fail when one is not up to
 //!   date, is empty, or names something that is gone.
 //!
 //! ## Links
 //!
-//! Links are relative: `09-keep-copies-open.md#zombies`, `../../part3/src/bin/webserver3c.rs`, `pictures/fork.svg`. They
-//! must lead to a file, and to a heading of a chapter; a picture has a text in its place. SUMMARY.md lists every
+//! Links are relative: `09-keep-copies-open.md#zombies`, `../../part3/src/bin/webserver3c.rs`, `pictures/fork.svg`.
+//! They must lead to a file, and to a heading of a chapter; a picture has a text in its place. SUMMARY.md lists every
 //! chapter, and every chapter is linked from another one. In prose, a code span with `cargo run` must name programs and
 //! options that exist, unless it has a placeholder (`...`, `NAME`).
 

@@ -462,6 +462,10 @@ impl<'a> Reader<'a> {
         list(&step.shown, &mut text);
         text += "  the terminal:\n";
         list(seen, &mut text);
+        let known = self.bindings.told(&step.shown);
+        if !known.is_empty() {
+            text += &format!("  as was seen before: {}", known.join(", "));
+        }
         self.chapter.fault(line, text.trim_end())
     }
 

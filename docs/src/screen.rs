@@ -14,12 +14,12 @@ pub struct Screen {
     /// Bytes of a character or of a control sequence that is not complete yet.
     pending: Vec<u8>,
     /// What was said by [`END`].
-    end: Option<i32>,
+    end: bool,
 }
 
-/// How a terminal's shell says that a command has ended: `ESC ] 777 ; STATUS BEL`, which terminals ignore. It comes in
+/// How a terminal's shell says that a command has ended: `ESC ] 777 ; END BEL`, which terminals ignore. It comes in
 /// order with what the command wrote.
-pub const END: &str = "777;";
+pub const END: &str = "777;END";
 
 impl Screen {
     /// Takes what a program has written.
@@ -85,9 +85,7 @@ impl Screen {
             b']' => {
                 let length = bytes.iter().position(|byte| *byte == 0x07)?;
                 let text = String::from_utf8_lossy(&bytes[1..length]);
-                if let Some(status) = text.strip_prefix(END) {
-                    self.end = status.parse().ok();
-                }
+                self.end |= text == END;
                 Some(length + 1)
             }
             b'(' | b')' => bytes.get(1).map(|_| 2),
@@ -152,14 +150,9 @@ impl Screen {
         self.row
     }
 
-    /// The number of the line that the cursor is in.
-    pub fn row(&self) -> usize {
-        self.row
-    }
-
-    /// The exit status of a command that has ended; once for each.
-    pub fn take_end(&mut self) -> Option<i32> {
-        self.end.take()
+    /// Whether a command has ended; once for each.
+    pub fn take_end(&mut self) -> bool {
+        mem::take(&mut self.end)
     }
 }
 
@@ -191,10 +184,10 @@ mod tests {
     #[test]
     fn the_end_of_a_command_comes_in_order() {
         let mut screen = Screen::default();
-        screen.feed(b"a\r\n\x1b]777;1");
-        assert_eq!(screen.take_end(), None);
-        screen.feed(b"30\x07b");
-        assert_eq!((screen.take_end(), screen.take_end()), (Some(130), None));
+        screen.feed(b"a\r\n\x1b]777;E");
+        assert!(!screen.take_end());
+        screen.feed(b"ND\x07b");
+        assert_eq!((screen.take_end(), screen.take_end()), (true, false));
         assert_eq!(screen.lines_from(1), ["b"]);
     }
 }

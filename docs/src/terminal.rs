@@ -28,8 +28,8 @@ use nix::unistd::{setgid, setuid, tcgetpgrp, ttyname};
 
 use crate::screen::{END, Screen};
 
-/// The shell is bash, as most readers' is (or zsh; sh has no `ulimit -u`). It gets its commands by a pipe, and runs each
-/// with the terminal for its standard input, output and error. `trap` keeps Ctrl-C from ending the shell too. What
+/// The shell is bash, as most readers' is (or zsh; sh has no `ulimit -u`). It gets its commands by a pipe, and runs
+/// each with the terminal for its standard input, output and error. `trap` keeps Ctrl-C from ending the shell too. What
 /// `ps -A` shows is what these terminals run.
 const SHELL: &str = r#"
 set -m
@@ -56,8 +56,6 @@ pub struct Terminal {
     groups: BTreeSet<u32>,
     /// Whether a command runs.
     runs: bool,
-    /// How the last command has ended.
-    status: Option<i32>,
     /// Held open, or else the terminal would hang up when nothing runs.
     _line: File,
 }
@@ -110,7 +108,6 @@ impl Terminal {
             looked: 0,
             groups: BTreeSet::new(),
             runs: false,
-            status: None,
             _line: File::from(pty.slave),
         })
     }
@@ -120,8 +117,8 @@ impl Terminal {
         &self.name
     }
 
-    /// Starts its shell in `folder`, as `user` if one is given; what runs in it is ended before. `terminals` are the names
-    /// of all whose processes `ps -A` shall show.
+    /// Starts its shell in `folder`, as `user` if one is given; what runs in it is ended before. `terminals` are the
+    /// names of all whose processes `ps -A` shall show.
     ///
     /// # Errors
     /// The shell can't be started, or the terminal not be given to the user.
@@ -181,10 +178,9 @@ impl Terminal {
         };
         self.looked = next;
         self.runs = true;
-        self.status = None;
         let shell = self.shell.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         let quoted = command.replace('\'', r"'\''");
-        let end = format!(r#"printf '\033]{END}%s\007' $? >"$TERMINAL""#);
+        let end = format!(r#"printf '\033]{END}\007' >"$TERMINAL""#);
         shell.commands.write_all(format!("eval '{quoted}' <>\"$TERMINAL\" >&0 2>&0\n{end}\n").as_bytes())
     }
 
@@ -209,10 +205,8 @@ impl Terminal {
 
     /// Whether a command runs.
     pub fn runs(&mut self) -> bool {
-        let end = self.shown().screen.take_end();
-        if end.is_some() {
+        if self.shown().screen.take_end() {
             self.runs = false;
-            self.status = end;
         }
         if let Some(shell) = self.shell.as_mut().filter(|_| self.runs)
             && let Ok(Some(_)) = shell.process.try_wait()
@@ -221,11 +215,6 @@ impl Terminal {
         }
         self.remember_groups();
         self.runs
-    }
-
-    /// The exit status of the last command, if it has ended.
-    pub fn status(&self) -> Option<i32> {
-        self.status
     }
 
     /// Notes the group of what is in the foreground, to end it when the terminal goes.

@@ -224,6 +224,17 @@ impl Bindings {
             .map(|(.., real)| &**real)
     }
 
+    /// What each number of a page stands for that one of `lines` holds: `29767 is 4711`.
+    pub fn told(&self, lines: &[String]) -> Vec<String> {
+        let known = self.0.iter().filter(|(what, shown, _)| {
+            let example = Example { what: what.clone(), shown: shown.clone() };
+            lines
+                .iter()
+                .any(|line| (0..line.len()).any(|at| line.is_char_boundary(at) && stands_at(&example, line, at)))
+        });
+        known.map(|(_, shown, real)| format!("{shown} is {real}")).collect()
+    }
+
     /// Lets `example` be `real`; `None` if it is another already, or `real` is another's.
     fn bind(&self, example: &Example, real: &str) -> Option<Bindings> {
         let (what, shown) = (&example.what, &example.shown);

@@ -1,5 +1,6 @@
 //! The book: every chapter's commands are run, and what they show is what the page shows; what the pages quote is what
-//! the code is, and links lead somewhere; and a browser that is served the book by the server it teaches has no complaint.
+//! the code is, and links lead somewhere; and a browser that is served the book by the server it teaches does not
+//! complain.
 
 // Another test program uses the rest of it.
 #[allow(dead_code)]

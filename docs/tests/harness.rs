@@ -117,7 +117,7 @@ fn numbers_are_what_they_are_said_to_be() {
     }
     let two = "1$ echo 5; echo 7\n11\n12\n1$ echo 5\n11\n1$ echo 12\n12";
     is_right("<!-- vary: pid 11 12 -->", two);
-    is_wrong("<!-- vary: pid 11 12 -->", &two.replace("echo 5\n11\n1", "echo 8\n11\n1"), 8, &["8"]);
+    is_wrong("<!-- vary: pid 11 12 -->", &two.replace("echo 5\n11\n1", "echo 8\n11\n1"), 8, &["8", "11 is 5"]);
     is_wrong("<!-- vary: pid 11 -->", "1$ echo 11\n11", 4, &["no terminal has shown 11"]);
     is_wrong("<!-- vary: count 5 in 1..9 -->", "1$ echo 4\n4", 3, &["does not show 5"]);
     is_wrong("<!-- vary: nonsense 5 -->", "1$ echo 5\n5", 2, &["nonsense"]);
@@ -157,7 +157,8 @@ fn ps_shows_the_processes_of_the_page_and_none_is_left() {
 
 #[test]
 fn limits_bind_whoever_reads() {
-    let recipe = "1$ (ulimit -u $(($(ps -U \"$(id -u)\" -L -o pid= | wc -l) + 50)); target/debug/webserver3d > /dev/null)\n\
+    let recipe = "1$ (ulimit -u $(($(ps -U \"$(id -u)\" -L -o pid= | wc -l) + 50)); \
+                  target/debug/webserver3d > /dev/null)\n\
                   2$ cargo run -p client -- --max-conns 100\n...\n1>\nwebserver3d: fork: EAGAIN: Try again (every child \
                   counts as a process, and so does every zombie: see it)";
     let vary = "<!-- not root: 1 -->\n<!-- vary: text \"see it\" -->";
