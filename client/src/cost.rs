@@ -114,7 +114,7 @@ pub fn measure(server: &mut Command, mut port: impl FnMut(&str) -> Option<u16>, 
 
     // Its output goes to a file, as it would on a server: a pipe would have it wake a reader for each request.
     let output = file_without_a_name()?;
-    let before = cpu_of_ended_children()?;
+    let before = cpu_time(UsageWho::RUSAGE_CHILDREN)?;
     let server = Running(server.stdin(Stdio::null()).stdout(output.try_clone()?).spawn()?);
     let port = wait::until(PATIENCE, || port(&text(&output).ok()?)).ok_or(silent)?;
     let at_rest = processes::children(server.0.id())?.alive;
@@ -125,7 +125,7 @@ pub fn measure(server: &mut Command, mut port: impl FnMut(&str) -> Option<u16>, 
     wait::until(PATIENCE, || (processes::children(server.0.id()).ok()?.alive <= at_rest).then_some(()));
     drop(server);
     wait::until(PATIENCE, all_children_have_ended).ok_or(endless)?;
-    let cpu = cpu_of_ended_children()?.saturating_sub(before);
+    let cpu = cpu_time(UsageWho::RUSAGE_CHILDREN)?.saturating_sub(before);
     Ok(Cost { requests: load.requests, cpu, elapsed })
 }
 
@@ -175,9 +175,13 @@ fn all_children_have_ended() -> Option<()> {
     }
 }
 
-/// User and system time of all the children that have been waited for, and of those that these had waited for.
-fn cpu_of_ended_children() -> io::Result<Duration> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+/// User and system time that was used: by this process, or by all the children that have been waited for, and those that
+/// these had waited for (getrusage(2)).
+///
+/// # Errors
+/// Those of getrusage(2).
+pub fn cpu_time(who: UsageWho) -> io::Result<Duration> {
+    let usage = getrusage(who)?;
     let microseconds = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(Duration::from_micros(microseconds.unsigned_abs()))
 }

@@ -16,6 +16,7 @@
 //! - [`server`]: a server that is started here, to be looked at
 //! - [`probe`]: one connection, handled step by step
 //! - [`misbehaviour`]: clients that behave badly
+//! - [`cost`]: CPU time, and what a request costs a server of it
 //! - [`wait`]: waiting for something to become true, with a deadline
 //! - [`output`]: what is printed, and failures as one line
 //!
@@ -23,7 +24,6 @@
 //!
 //! - [`answer`]: the answer that came on a connection, taken apart
 //! - [`binary`]: the programs of this workspace, for tests of packages that don't own them
-//! - [`cost`]: what a request costs a server
 //! - [`tools`]: what a test needs from outside
 
 pub mod answer;

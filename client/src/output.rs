@@ -43,6 +43,15 @@ pub enum Failure {
         /// Why not, as [`crate::kernel`] tells it.
         reason: io::Error,
     },
+    /// What listens on a port can't be looked at.
+    Port {
+        /// The port.
+        port: u16,
+        /// Why not, as [`crate::kernel`] tells it.
+        reason: io::Error,
+    },
+    /// The terminal can't be set.
+    Terminal(io::Error),
     /// What was found out could not be written to standard output.
     Output(io::Error),
 }
@@ -83,6 +92,14 @@ impl Display for Failure {
                 };
                 write!(f, "look at process {pid}: {reason}{advice}")
             }
+            Failure::Port { port, reason } => {
+                let advice = match reason.kind() {
+                    ErrorKind::PermissionDenied => " (run client as that user)",
+                    _ => "",
+                };
+                write!(f, "look at port {port}: {reason}{advice}")
+            }
+            Failure::Terminal(error) => write!(f, "set the terminal: {error} (--plain does without)"),
             Failure::Output(error) => write!(f, "write to standard output: {error}"),
         }
     }
@@ -101,6 +118,46 @@ pub fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Output(error)),
         _ => Ok(()),
     }
+}
+
+/// How wide a text is that fits into a narrow terminal.
+pub const WIDTH: usize = 78;
+
+/// `text` in lines of `width` columns at most, broken between words. A word that is wider has a line of its own.
+pub fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let needed = word.chars().count();
+        if used > 0 && used + 1 + needed > width {
+            lines.push('\n');
+            used = 0;
+        } else if !lines.is_empty() {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += needed;
+    }
+    lines
+}
+
+/// The colours of what is printed. None of them tells what the words beside it do not.
+pub mod style {
+    use anstyle::{AnsiColor, Style};
+
+    /// As everything else.
+    pub const PLAIN: Style = Style::new();
+    /// What is below it, or beside it.
+    pub const HEADING: Style = Style::new().bold();
+    /// What need not be read.
+    pub const FAINT: Style = Style::new().dimmed();
+    /// As it should be.
+    pub const GOOD: Style = AnsiColor::Green.on_default();
+    /// It may be a fault, or not.
+    pub const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
+    /// A fault.
+    pub const BAD: Style = AnsiColor::Red.on_default();
 }
 
 /// Writes a line to standard error, in one write so that it does not mix with those of other processes.
@@ -135,5 +192,14 @@ mod tests {
         assert_eq!(printable(b"HTTP/1.1 200 OK\r\n\r\nHello, World!\n"), "HTTP/1.1 200 OK\n\nHello, World!\n");
         assert_eq!(printable(b"\x1b[2J\x00\t\r\xff"), "\\u{1b}[2J\\u{0}\t\\r\u{fffd}");
         assert_eq!(printable("\u{9b}2J".as_bytes()), "\\u{9b}2J");
+    }
+
+    #[test]
+    fn a_text_is_broken_between_words() {
+        assert_eq!(wrapped("short", 78), "short");
+        assert_eq!(wrapped("as wide as that", 7), "as wide\nas that");
+        assert_eq!(wrapped("a wider-than-that word", 7), "a\nwider-than-that\nword");
+        let long = wrapped(&"twelve bytes ".repeat(20), WIDTH);
+        assert!(long.lines().all(|line| line.len() <= WIDTH && !line.starts_with(' ')), "{long}");
     }
 }

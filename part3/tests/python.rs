@@ -6,6 +6,7 @@ mod gateway;
 use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -18,6 +19,7 @@ use client::tools::{Need, python, trial};
 use client::wait;
 use gateway::{Answer, SERVERS, answer_to, ask, command, get, in_chunks, request, send, with_length};
 use libtest_mimic::{Arguments, Trial};
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 /// What the names of claims and the claims themselves are.
@@ -87,6 +89,7 @@ fn main() {
         a_virtual_environment_that_does_not_fit_is_refused,
         pythonpath_comes_first_and_in_order,
         built_in_names_are_never_pythons,
+        ctrl_c_ends_a_server_whose_application_imports_signal,
     ];
     let mut trials = Vec::new();
     for server in SERVERS {
@@ -1001,4 +1004,14 @@ fn built_in_names_are_never_pythons() {
     assert_refused("hello:other", Some(folder.path()), None, &[other]);
     #[cfg(not(feature = "frameworks"))]
     assert_refused("axumapp:app", Some(folder.path()), None, &["axumapp:app needs the feature frameworks"]);
+}
+
+/// checkapp does so by way of subprocess, as many do.
+fn ctrl_c_ends_a_server_whose_application_imports_signal() {
+    for name in SERVERS {
+        let mut running = Running::start(name, "checkapp:app", &[]);
+        running.get("/required").assert_is("200 OK", "ok\n");
+        running.server.signal_group(Signal::SIGINT).unwrap();
+        assert_eq!(running.server.end().and_then(|end| end.signal()), Some(Signal::SIGINT as i32), "{name}");
+    }
 }

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
 use nix::errno::Errno;
 
+use crate::output::style::{BAD, DOUBTFUL, GOOD, HEADING, PLAIN};
+use crate::output::{WIDTH, wrapped};
 use crate::stress::descriptors::Limit;
 use crate::stress::fate::{Fate, Outcome};
 use crate::stress::traces::Traces;
@@ -84,12 +85,6 @@ pub struct Summary<'a> {
     pub limit: Limit,
 }
 
-pub(super) const PLAIN: Style = Style::new();
-pub(super) const HEADING: Style = Style::new().bold();
-const GOOD: Style = AnsiColor::Green.on_default();
-pub(super) const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
-pub(super) const BAD: Style = AnsiColor::Red.on_default();
-
 impl Summary<'_> {
     /// The table, with what the run did to the server, where that is known; and a line of explanation for what needs
     /// one. `tally` must have been closed.
@@ -101,7 +96,7 @@ impl Summary<'_> {
         times(tally, &mut text);
         traces.inspect(|traces| traces.table(&mut text));
         for note in self.notes(tally) {
-            let _ = writeln!(text, "\n{}", wrapped(&note));
+            let _ = writeln!(text, "\n{}", wrapped(&note, WIDTH));
         }
         traces.inspect(|traces| traces.notes(&mut text));
         text
@@ -228,25 +223,6 @@ fn duration(time: Option<Duration>) -> String {
     format!("{number:.decimals$} {unit}")
 }
 
-/// `text` in lines that fit into a narrow terminal.
-pub(super) fn wrapped(text: &str) -> String {
-    const WIDTH: usize = 78;
-    let mut lines = String::new();
-    let mut room = WIDTH;
-    for word in text.split(' ') {
-        let needed = word.len() + 1;
-        if needed > room {
-            lines.push('\n');
-            room = WIDTH;
-        } else if !lines.is_empty() {
-            lines.push(' ');
-        }
-        lines.push_str(word);
-        room = room.saturating_sub(needed);
-    }
-    lines
-}
-
 /// `1 client`, `2 clients`.
 pub(super) fn counted(count: u32, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
@@ -326,14 +302,6 @@ mod tests {
             let unwrapped = text.replace('\n', " ");
             assert!(text.contains(row) || unwrapped.contains(row), "{row:?} is not in\n{text}");
         }
-    }
-
-    #[test]
-    fn a_note_is_broken_between_words() {
-        assert_eq!(wrapped("short"), "short");
-        let long = wrapped(&"twelve bytes ".repeat(20));
-        assert_eq!(long.lines().next().map(str::len), Some(77));
-        assert!(long.lines().all(|line| line.len() <= 78 && !line.starts_with(' ')), "{long}");
     }
 
     #[test]

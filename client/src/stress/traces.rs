@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use anstyle::Style;
 
-use super::summary::{BAD, DOUBTFUL, HEADING, PLAIN, wrapped};
 use crate::kernel::end::{End, Watched};
 use crate::kernel::look::{Look, look};
 use crate::kernel::{processes, sockets};
-use crate::output::Failure;
+use crate::output::style::{BAD, DOUBTFUL, HEADING, PLAIN};
+use crate::output::{Failure, WIDTH, wrapped};
 use crate::target::are_here;
 
 /// How long the server may take to come to rest: its children end, and it closes what they had.
@@ -151,7 +151,7 @@ impl Traces {
     /// Adds what has to be said of it: that it has ended; what it has left behind; why nothing is known.
     pub fn notes(&self, text: &mut String) {
         let mut note = |style: Style, note: &str| {
-            let _ = writeln!(text, "\n{style}{}{style:#}", wrapped(note));
+            let _ = writeln!(text, "\n{style}{}{style:#}", wrapped(note, WIDTH));
         };
         match self {
             Traces::Hidden(why) => note(PLAIN, &format!("What the run did to the server is not shown: {why}.")),
@@ -163,7 +163,7 @@ impl Traces {
                     return;
                 }
                 let _ = writeln!(text, "\n{DOUBTFUL}{name}: {}{DOUBTFUL:#}", in_words(after));
-                let _ = writeln!(text, "{}", wrapped(&explanation(before, after)));
+                let _ = writeln!(text, "{}", wrapped(&explanation(before, after), WIDTH));
             }
         }
     }

@@ -29,7 +29,8 @@ pub fn start() -> Result<(), NotFound> {
             if let Some(folder) = &environment {
                 check_version(folder)?;
             }
-            initialize(environment.map(|folder| folder.join("bin/python3").into_os_string()))
+            initialize(environment.map(|folder| folder.join("bin/python3").into_os_string()))?;
+            leave_ctrl_c().map_err(|error| NotFound(format!("Python's module signal can't be had: {error}")))
         })
         .clone()
 }
@@ -112,6 +113,20 @@ fn initialize(program: Option<OsString>) -> Result<(), NotFound> {
     // SAFETY: this thread has started Python and holds its lock; from here on it is taken when it is needed.
     unsafe { ffi::PyEval_SaveThread() };
     Ok(())
+}
+
+/// Leaves Ctrl-C to the system. The first import of `signal` has Python handle it, whatever its configuration says, and
+/// half of all packages import `signal`: the server would go on, for a call that a handler interrupts is called again.
+/// So it is imported here, and what it did is undone.
+fn leave_ctrl_c() -> PyResult<()> {
+    Python::attach(|py| {
+        let signal = py.import("signal")?;
+        let interrupt = signal.getattr("SIGINT")?;
+        if signal.call_method1("getsignal", (&interrupt,))?.is(&signal.getattr("default_int_handler")?) {
+            signal.call_method1("signal", (interrupt, signal.getattr("SIG_DFL")?))?;
+        }
+        Ok(())
+    })
 }
 
 /// Makes a child process by Python's own fork: it has Python's modules prepare for it, so that each child has random
