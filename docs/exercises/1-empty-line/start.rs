@@ -1,10 +1,10 @@
-//! exercise-1: webserver1 in your own way, with the sockets of Rust's standard library
+//! exercise-1: webserver1 in your own way
 //!
-//! Task: in std, socket, bind and listen are one call, TcpListener::bind, and a loop over incoming() calls accept. So
-//! half of webserver1 is gone, and what is left is what server and client say to each other. This server seems to work:
-//! `nc localhost 8888`, with a line typed into it, shows Hello, World!. But curl gives no text, and a browser neither.
-//! Find out what they miss, and send it.
-//! Now: CLAIM
+//! Task: in Rust's standard library socket, bind and listen are one call, TcpListener::bind, and a loop over incoming()
+//! calls accept. That is half of webserver1; the other half is what a client is told. This server seems to work: type
+//! a line into `nc localhost 8888`, and Hello, World! is there. But curl shows no text, and a browser neither. Find out
+//! what they miss, and send it.
+//! Now: "a client is answered in HTTP/1.1" fails.
 //! Try: `cargo run -p docs --example exercise-1`, and in a second terminal `curl -v http://localhost:8888/hello`
 
 use std::io::{self, Read, Write};

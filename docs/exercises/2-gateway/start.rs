@@ -1,12 +1,12 @@
-//! exercise-2: the interface in your own way, and a server that judges requests for its application
+//! exercise-2: the interface in your own way
 //!
 //! Task: here an application is a function from a Request to a Response, and knows no more of the server than that. For
-//! it to be so simple, the server has to keep from it what is no request. This one believes whatever comes. Have parse
-//! refuse it with 400 Bad Request: a first line that is not METHOD TARGET HTTP/1.1 (or 1.0), and HTTP/1.1 without a
-//! Host line. And there is a method whose answer is a head alone.
-//! Now: CLAIM
-//! Try: `cargo run -p docs --example exercise-2`, and in a second terminal `curl -v http://localhost:8888/hello`, then
-//! `curl --head http://localhost:8888/hello`, and `nc localhost 8888` with anything typed into it, and an empty line
+//! it to be so simple, the server has to keep from it what is no request. This one believes whatever comes. Have it
+//! answer `400 Bad Request` by itself where the first line is not METHOD TARGET HTTP/1.1 (or HTTP/1.0), and where
+//! HTTP/1.1 comes without a Host line. And the answer to HEAD is a head alone, which this server does not know either.
+//! Now: "it judges requests: garbage gets a 4xx, a missing Host a 400, HEAD no body" fails.
+//! Try: `cargo run -p docs --example exercise-2`, and in a second terminal `curl -v http://localhost:8888/hello`; then
+//! type anything into `nc localhost 8888`, and an empty line
 
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;

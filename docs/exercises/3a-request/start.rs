@@ -1,12 +1,12 @@
 //! exercise-3a: a request is read to its end
 //!
-//! Task: this iterative server reads once, as webserver1 does, but as much as 64 KB: enough for any request, its author
-//! thought. But bytes come when they come, and one read gives what is there at the moment: half a head, or a head
-//! without the body that follows. Read until the request is complete: until the empty line that ends its head, and
-//! then as many bytes of body as its Content-Length says, if it has one. (For a body up to 1 MB.)
-//! Now: CLAIM
-//! Try: `cargo run -p docs --example exercise-3a`, and in a second terminal type a request into `nc localhost 8888`
-//! slowly, line by line: `GET /hello HTTP/1.1`, `Host: localhost`, and an empty line
+//! Task: this iterative server reads once, as webserver1 does, but up to 64 KB: enough for any request, thought its
+//! author. But bytes come when they come, and a read gives what is there at the moment: half a head, or a head whose
+//! body is still on its way. Read until the request is complete: until the empty line that ends its head, and then as
+//! many bytes of body as its Content-Length says, if it has one.
+//! Now: "it reads a request to its end: half of one is not answered, the whole is" fails, and more.
+//! Try: `cargo run -p docs --example exercise-3a`, and in a second terminal type a request into `nc localhost 8888`,
+//! line by line: `GET /hello HTTP/1.1`, then `Host: localhost`, and an empty line
 
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;

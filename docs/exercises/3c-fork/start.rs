@@ -1,8 +1,8 @@
-//! exercise-3c: a child for each connection, and all of them at once
+//! exercise-3c: all clients at once
 //!
-//! Task: each connection has a child, as it should, and each child its own process id. Yet the clients are served one
-//! after the other, as by an iterative server. Both curls should have their answer at once, and sleep side by side.
-//! Now: CLAIM
+//! Task: each connection has a child of its own, as it should. Yet the clients are served one after the other, as by an
+//! iterative server. Have the children work side by side: both of two curls should have their answer at once.
+//! Now: "all clients at once: the last is answered first, while others are held" fails.
 //! Try: `cargo run -p docs --example exercise-3c -- --sleep 5`, and in two more terminals, one right after the other,
 //! `time curl http://localhost:8888/hello`
 
