@@ -1,4 +1,4 @@
-//! answer-1: webserver1 in your own way, with the sockets of Rust's standard library
+//! answer-1: webserver1 in your own way
 //!
 //! Hint 1: nc shows whatever comes. curl has to know which lines are headers and where the text begins. How does it?
 //! Hint 2: compare what curl -v shows of this server and of webserver1.

@@ -1,8 +1,8 @@
 //! exercise-1: webserver1 in your own way
 //!
 //! Task: in Rust's standard library socket, bind and listen are one call, TcpListener::bind, and a loop over incoming()
-//! calls accept. That is half of webserver1; the other half is what a client is told. This server seems to work: type
-//! a line into `nc localhost 8888`, and Hello, World! is there. But curl shows no text, and a browser neither. Find out
+//! calls accept. That is half of webserver1; the other half is what a client is told. This server seems to work: type a
+//! line into `nc localhost 8888`, and Hello, World! is there. But curl shows no text, and a browser neither. Find out
 //! what they miss, and send it.
 //! Now: "a client is answered in HTTP/1.1" fails.
 //! Try: `cargo run -p docs --example exercise-1`, and in a second terminal `curl -v http://localhost:8888/hello`

@@ -1,4 +1,4 @@
-//! answer-2: the interface in your own way, and a server that judges requests for its application
+//! answer-2: the interface in your own way
 //!
 //! Hint 1: have parse return Result<Request, &'static str>, where the error is the status to answer with.
 //! Hint 2: a pattern can take a line apart: let [method, target, version] = words[..] else { return Err(...) };

@@ -1,4 +1,4 @@
-//! answer-3b: the client has its answer, and waits all the same
+//! answer-3b: answered, and kept waiting
 //!
 //! Hint 1: no line says close. Where else does a Rust program close a descriptor?
 //! Hint 2: an OwnedFd is closed when its owner goes out of scope. Who owns the connection during the sleep?

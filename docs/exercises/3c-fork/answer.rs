@@ -1,4 +1,4 @@
-//! answer-3c: a child for each connection, and all of them at once
+//! answer-3c: all clients at once
 //!
 //! Hint 1: when does the parent call accept again?
 //! Hint 2: the parent needs nothing from its child in order to go on.

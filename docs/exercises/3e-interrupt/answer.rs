@@ -1,4 +1,4 @@
-//! answer-3e: a signal interrupts accept, if you let it
+//! answer-3e: a signal interrupts accept
 //!
 //! Hint 1: it is the kernel. `man 7 signal` says when, under "Interruption of system calls".
 //! Hint 2: the C library's signal() asks for that, with the flag SA_RESTART. sigaction() leaves the choice to you.

@@ -1,9 +1,9 @@
-//! exercise-3e: a signal interrupts accept, if you let it
+//! exercise-3e: a signal interrupts accept
 //!
-//! Task: the handler for SIGCHLD reaps the child, and the server lives on. But signal(7) says that a handler interrupts
-//! accept, which then fails with EINTR, and the `?` behind it should have ended the server. Somebody calls accept again.
-//! Find out who, and make them stop: what you will meet in every other language has to be seen once. It should die.
-//! Now: CLAIM
+//! Task: the handler for SIGCHLD reaps the child, and the server lives on. But a handler interrupts accept, which fails
+//! with EINTR then, and the `?` behind it would have ended this server. Somebody calls accept again. Find out who, and
+//! have them leave it: this server is to die, for only then you can see what 3f has to get over.
+//! Now: "it reaps a child that has ended, and dies: the signal interrupts accept" fails.
 //! Try: `cargo run -p docs --example exercise-3e`, and in a second terminal `curl http://localhost:8888/hello`
 
 use std::convert::Infallible;

@@ -1,4 +1,4 @@
-//! answer-3f: an interrupted call is called again
+//! answer-3f: call accept again
 //!
 //! Hint 1: its last words name the errno: accept: EINTR: Interrupted system call.
 //! Hint 2: EAGAIN says that there is nothing to accept now. Only a listener that is told not to wait gets it.

@@ -1,8 +1,8 @@
-//! exercise-3f: an interrupted call is called again
+//! exercise-3f: call accept again
 //!
-//! Task: accept may fail for reasons that pass, and this server calls it again then: EAGAIN says so itself, its text is
-//! "Try again". Still the server dies as soon as the first child ends. Read its last words, and have it live on.
-//! Now: CLAIM
+//! Task: accept may fail for reasons that pass, and then this server calls it again: for EAGAIN, whose text is "Try
+//! again". Still it dies as soon as the first child has ended. Read its last words, and have it live on.
+//! Now: "it outlives the end of a child, which is reaped" fails.
 //! Try: `cargo run -p docs --example exercise-3f`, and in a second terminal `curl http://localhost:8888/hello`, twice
 
 use std::convert::Infallible;

@@ -1,10 +1,9 @@
 //! exercise-3g: no zombie stays
 //!
-//! Task: its author has read that a handler should not wait for what may never come, so this one calls waitpid with
-//! WNOHANG: it takes the status of a child that has ended, and comes back at once if there is none. One curl after the
-//! other leaves no zombie. 128 clients at once leave many. Have the handler reap all that have ended, and still come
-//! back at once, for other children may be at work for a long time.
-//! Now: CLAIM
+//! Task: its author has read that a handler must not wait for what may take long. So this one calls waitpid with
+//! WNOHANG, which reaps a child that has ended, and comes back at once if none has. One curl after the other leaves no
+//! zombie; 128 clients at once leave many. Have the handler reap all that have ended, and still come back at once.
+//! Now: "128 children that end together, three times, leave no zombie and no descriptor" fails.
 //! Try: `cargo run -p docs --example exercise-3g`, in a second terminal `cargo run -p client -- --max-clients 128`, and
 //! then `ps -A -o pid,ppid,stat,args | grep -c '[e]xercise-3g.*<defunct>'`
 

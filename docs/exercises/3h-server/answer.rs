@@ -1,4 +1,4 @@
-//! answer-3h: the server of Part 2 for many clients at once
+//! answer-3h: Part 2's server, concurrent
 //!
 //! Hint 1: webserver3g has all of it: the handler, the loop, the fork. What differs is what the child does.
 //! Hint 2: Shortages outlives running out of something, and child() makes sure that a child never returns.

@@ -1,12 +1,11 @@
-//! exercise-3h: the server of Part 2 for many clients at once
+//! exercise-3h: Part 2's server, concurrent
 //!
-//! Task: the articles end with this exercise: "make the server from Part 2 able to handle more than one request at a
-//! time". This is that server's loop. Give every connection a child, as in webserver3g: it leaves no zombie, keeps no
-//! descriptor, and outlives running out of descriptors. And the application must not notice: it may have children of
-//! its own, and wait for them.
-//! Now: CLAIM
-//! Try: `cargo run -p docs --example exercise-3h -- hello:app`, and in a second terminal
-//! `cargo run -p client -- --max-clients 128`; for one who is slow, type nothing into `nc localhost 8888`
+//! Task: the articles end with this exercise: have the server of Part 2 handle more than one request at a time. Here is
+//! its loop. Give every connection a child, as webserver3g does: no zombie stays, no descriptor is kept, and running
+//! out of descriptors is survived. The application must not notice: it may have children too, and wait for them.
+//! Now: "all clients at once: the last is answered first, while others are held" fails, and more.
+//! Try: `cargo run -p docs --example exercise-3h -- hello:app`; in a second terminal type nothing into
+//! `nc localhost 8888`, and in a third `curl http://localhost:8888/hello`
 
 use std::convert::Infallible;
 use std::process::ExitCode;
