@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 
@@ -29,6 +30,15 @@ pub enum Failure {
         /// The command that starts a server there, if the reader can.
         start: Option<String>,
     },
+    /// The exercises, or a file of one, are not where they should be.
+    NoExercises {
+        /// Where they should be.
+        folder: PathBuf,
+        /// Why they can't be read.
+        reason: io::Error,
+    },
+    /// Cargo can't be run.
+    Cargo(io::Error),
     /// What was found out could not be written to standard output.
     Output(io::Error),
 }
@@ -56,6 +66,10 @@ impl Display for Failure {
             Failure::NobodyListening { target, start: Some(start) } => {
                 write!(f, "nobody is listening on {target}; start a server in another terminal: {start}")
             }
+            Failure::NoExercises { folder, reason } => {
+                write!(f, "read {}: {reason} (git checkout docs/exercises brings the exercises back)", folder.display())
+            }
+            Failure::Cargo(error) => write!(f, "run cargo: {error}"),
             Failure::Output(error) => write!(f, "write to standard output: {error}"),
         }
     }

@@ -57,16 +57,19 @@ fn every_command_names_a_program_and_its_options() {
     assert!(commands.len() > 15, "the commands are not found: {commands:?}");
     for words in commands {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
-        let (program, options) = match &words[..] {
+        let (program, verb, options) = match &words[..] {
             // What stands between the name and `--` is for cargo.
             ["-p", package, "--bin", name, "--features", _, "--", options @ ..] => {
-                (built(package, name).unwrap(), options)
+                (built(package, name).unwrap(), None, options)
             }
-            ["-p", package, "--bin", name, options @ ..] => (built(package, name).unwrap(), options),
-            ["-p", "client", options @ ..] => (built("client", "client").unwrap(), options),
+            ["-p", package, "--bin", name, options @ ..] => (built(package, name).unwrap(), None, options),
+            ["-p", "client", "--", verb, options @ ..] if !verb.starts_with('-') => {
+                (built("client", "client").unwrap(), Some(verb), options)
+            }
+            ["-p", "client", options @ ..] => (built("client", "client").unwrap(), None, options),
             _ => panic!("not a command that is known here: {words:?}"),
         };
-        let help = Command::new(program).arg("--help").output().unwrap();
+        let help = Command::new(program).args(verb).arg("--help").output().unwrap();
         let help = String::from_utf8(help.stdout).unwrap();
         let known: BTreeSet<_> = help.split(|c: char| c != '-' && !c.is_alphanumeric()).collect();
         for option in options.iter().filter(|word| word.starts_with("--") && word.len() > 2) {
