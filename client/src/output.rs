@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -39,6 +40,42 @@ pub enum Failure {
     },
     /// Cargo can't be run.
     Cargo(io::Error),
+    /// A server can't be started.
+    Start {
+        /// The command that was tried.
+        command: String,
+        /// Why not: there may be no such program.
+        reason: io::Error,
+    },
+    /// A server that was started ended before it listened.
+    Ended {
+        /// The command that was started.
+        command: String,
+        /// How it ended.
+        how: String,
+        /// What it said last.
+        said: Vec<String>,
+        /// Who listens on port 8888, which may be the reason.
+        taken: Option<String>,
+    },
+    /// A server that was started runs, and does not listen.
+    NeverListens {
+        /// The command that was started.
+        command: String,
+        /// How long that was waited for.
+        patience: Duration,
+        /// Where it was to listen, if that matters.
+        port: Option<u16>,
+        /// What it said last.
+        said: Vec<String>,
+    },
+    /// Somebody else listens already where a server is to be started.
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// Who listens.
+        owner: String,
+    },
     /// What was found out could not be written to standard output.
     Output(io::Error),
 }
@@ -70,12 +107,31 @@ impl Display for Failure {
                 write!(f, "read {}: {reason} (git checkout docs/exercises brings the exercises back)", folder.display())
             }
             Failure::Cargo(error) => write!(f, "run cargo: {error}"),
+            Failure::Start { command, reason } => write!(f, "start {command}: {reason} (it is run without a shell)"),
+            Failure::Ended { command, how, said, taken } => {
+                write!(f, "{command} {how} before it listened{}", last_words(said))?;
+                taken.as_ref().map_or(Ok(()), |owner| write!(f, " (port 8888 is taken by {owner})"))
+            }
+            Failure::NeverListens { command, patience, port, said } => {
+                let port = port.map_or(String::new(), |port| format!(" on port {port}"));
+                let seconds = patience.as_secs_f64();
+                write!(f, "{command} does not listen{port} within {seconds} s{}", last_words(said))?;
+                write!(f, " (--start-within gives it more time)")
+            }
+            Failure::PortTaken { port, owner } => {
+                write!(f, "port {port} is taken by {owner}; stop that, or choose another port")
+            }
             Failure::Output(error) => write!(f, "write to standard output: {error}"),
         }
     }
 }
 
 impl std::error::Error for Failure {}
+
+/// What a program said last, in one line.
+fn last_words(said: &[String]) -> String {
+    if said.is_empty() { "; it said nothing".to_owned() } else { format!("; it said: {}", said.join(" / ")) }
+}
 
 /// Writes `text` to standard output, without its colours where nobody would see them. That the reader has seen enough
 /// (`client | head -1`) is no failure.

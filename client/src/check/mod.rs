@@ -1,15 +1,198 @@
 //! Tells whether a server, in any language, is the stage that it is meant to be.
+//!
+//! - [`stage`]: the stages of the story
+//! - [`claim`]: what is claimed of them, and in which order that is tried
+//! - [`candidate`]: the server that is looked at: started afresh where a claim has spoiled it, or found
+//! - [`family`]: all the processes that come of a command, so that none is left behind
+//! - [`report`]: what was found, for people
+//!
+//! The tests of the stages hold them to the same claims: see [`assert_is`].
 
-use crate::output::Failure;
+pub mod candidate;
+mod children;
+pub mod claim;
+pub mod family;
+pub mod report;
+mod shortage;
+pub mod stage;
+mod wire;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, stdout};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use self::candidate::Candidate;
+pub use self::candidate::Subject;
+use self::claim::{Claim, Verdict};
+use self::report::Finding;
+pub use self::report::Report;
+pub use self::stage::Stage;
+use crate::options::{number, time_limit};
+use crate::output::{Failure, print};
+
+const EXAMPLES: &str = "\
+Examples:
+
+  cargo run -p client -- check 3c
+      is the server on port 8888 a 3c?
+  cargo run -p client -- check 3c -- python3 myserver.py
+      start it here: then limits can be set, and its end can be seen
+  cargo run -p client -- check 3b --sleep 2 -- target/debug/webserver3b --port {port} --sleep 2
+      {port} stands for a free port, and --sleep saves most of a minute
+  cargo run -p client -- check --list 3c
+      what is claimed of a 3c
+
+Exit code: 0 when no claim failed, 1 when one did, 2 for wrong usage.";
 
 /// What to check.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Options {}
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// The stage that the server is meant to be: 1, 2, or 3a to 3h
+    #[arg(value_name = "STAGE", required_unless_present = "list")]
+    stage: Option<Stage>,
 
-/// Checks a server.
+    /// List the stages and what is claimed of each
+    #[arg(long, conflicts_with_all = ["port", "host", "sleep", "start_within", "command"])]
+    list: bool,
+
+    /// Port of the server [default: 8888, or the one on which COMMAND listens]
+    #[arg(long, value_name = "PORT", value_parser = number(1_u16, u16::MAX), allow_negative_numbers = true)]
+    port: Option<u16>,
+
+    /// Name or address of a server that runs already
+    #[arg(long, value_name = "HOST", conflicts_with = "command")]
+    host: Option<String>,
+
+    /// How long the server sleeps after an answer, if that is not the stage's own time
+    #[arg(long, value_name = "SECONDS", value_parser = time_limit, allow_negative_numbers = true)]
+    sleep: Option<Duration>,
+
+    /// How long COMMAND may take until it listens; it may have to be built
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = time_limit, allow_negative_numbers = true)]
+    start_within: Duration,
+
+    /// The command that starts the server; it is run as it stands, without a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Checks a server, or lists the claims. Returns whether no claim failed.
+///
+/// It has signals end the server too, so the calling program must not have started a thread yet.
 ///
 /// # Errors
-/// None yet.
-pub fn run(_options: &Options) -> Result<bool, Failure> {
-    todo!()
+/// The server does not start, or nobody listens; or standard output fails.
+pub fn run(options: &Options) -> Result<bool, Failure> {
+    let Options { host, port, sleep, start_within: patience, command, .. } = options.clone();
+    match options.stage {
+        Some(stage) if !options.list => Ok(show(stage, &Subject { command, host, port, sleep, patience })?.holds()),
+        only => {
+            print(&report::list(only, width()))?;
+            Ok(true)
+        }
+    }
+}
+
+/// Checks `subject` and prints each finding as soon as it is there, and what to do next. On a terminal, what is being
+/// tried is shown meanwhile.
+///
+/// Ctrl-C, SIGTERM and SIGHUP end the server too from then on, so the calling program must not have started a thread.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn show(stage: Stage, subject: &Subject) -> Result<Report, Failure> {
+    family::end_with_this_process()?;
+    let line = if stdout().is_terminal() {
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}").expect("a template that is right");
+        let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style);
+        line.enable_steady_tick(Duration::from_millis(100));
+        line
+    } else {
+        ProgressBar::hidden()
+    };
+    let mut decided = |finding: &Finding| line.suspend(|| print(&finding.lines(width())));
+    let found = check(stage, subject, &mut |text| line.set_message(text), &mut decided);
+    line.finish_and_clear();
+    let report = found?;
+    print(&report.conclusion(width()))?;
+    Ok(report)
+}
+
+/// Checks `subject` and prints nothing.
+///
+/// # Errors
+/// The server does not start, or nobody listens.
+pub fn report(stage: Stage, subject: &Subject) -> Result<Report, Failure> {
+    check(stage, subject, &mut |_| {}, &mut |_| Ok(()))
+}
+
+/// For tests: asserts that every claim of `stage` holds for `subject`. On Linux none may be skipped either.
+///
+/// # Panics
+/// One does not, and the message is the whole report; or the server does not start.
+pub fn assert_is(stage: &str, subject: &Subject) {
+    let stage = stage.parse().unwrap_or_else(|error| panic!("{error}"));
+    let report = report(stage, subject).unwrap_or_else(|failure| panic!("{:?}: {failure}", subject.command));
+    let is_proven = |finding: &Finding| match finding.verdict {
+        Verdict::Holds(_) => true,
+        Verdict::Skipped(_) => !cfg!(target_os = "linux"),
+        _ => false,
+    };
+    assert!(report.findings.iter().all(is_proven), "{:?} is no {stage}:\n{report}", subject.command);
+}
+
+/// Tries the claims of `stage` one by one. `tell` is told what is going on, `decided` what was found.
+fn check(
+    stage: Stage,
+    subject: &Subject,
+    tell: &mut dyn FnMut(String),
+    decided: &mut dyn FnMut(&Finding) -> Result<(), Failure>,
+) -> Result<Report, Failure> {
+    let mut findings = Vec::new();
+    tell("starting the server".to_owned());
+    let mut candidate = Candidate::new(stage, subject, tell);
+    candidate.prepare()?;
+    let mut hopeless = None;
+    for claim in stage.claims() {
+        let verdict = match hopeless {
+            Some(why) => candidate::skipped(why),
+            None => attempt(&mut candidate, claim, &mut hopeless),
+        };
+        let finding = Finding { claim, verdict };
+        decided(&finding)?;
+        findings.push(finding);
+    }
+    Ok(Report { stage, findings })
+}
+
+/// Tries a claim. Sets `hopeless` when nothing else need be tried.
+fn attempt(candidate: &mut Candidate, claim: &Claim, hopeless: &mut Option<&'static str>) -> Verdict {
+    if let Err(failure) = candidate.prepare() {
+        *hopeless = Some("the server can't be started again");
+        return candidate::fails(format!("the server can't be started again: {failure}"));
+    }
+    candidate.tell(claim.sentence);
+    let verdict = (claim.attempt)(candidate).map_or_else(|verdict| verdict, Verdict::Holds);
+    if claim.name == "answer" && !matches!(verdict, Verdict::Holds(_)) {
+        *hopeless = Some("nothing else can be told of a server that does not answer");
+    }
+    // A claim that ends the server on purpose has told so, and left none.
+    match (verdict, candidate.last_words()) {
+        (Verdict::Holds(seen), Some(how)) if candidate.stage != Stage::E => {
+            candidate::fails(format!("{seen}; and then the server ended: {how}"))
+        }
+        (Verdict::Fails(why), Some(how)) if !why.contains(&how) => {
+            candidate::fails(format!("{why}. The server has ended: {how}"))
+        }
+        (verdict, _) => verdict,
+    }
+}
+
+/// How wide the lines may be: as the terminal, or as most are.
+pub(crate) fn width() -> usize {
+    let terminal = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    terminal.filter(|width| *width > 0).unwrap_or(80)
 }

@@ -92,8 +92,7 @@ fn list(exercises: &[Exercise]) -> Result<String, Failure> {
     let _ = write!(text, "\n{passed} of {} have passed.", exercises.len());
     if let Some(next) = exercises.iter().find(|exercise| !exercise.has_passed()) {
         let (stage, file) = (next.stage, shown(&next.start()));
-        let _ =
-            write!(text, " Edit {file} and run\n  {}\nuntil it passes; {} shows a hint.", command(stage, ""), "--hint");
+        let _ = write!(text, " Edit {file} and run\n  {}\nuntil it passes; --hint shows a hint.", command(stage, ""));
     }
     text.push('\n');
     Ok(text)

@@ -53,7 +53,7 @@ fn alive(wanted: impl Fn(&Process) -> bool) -> io::Result<Vec<Process>> {
 }
 
 /// What is looked at of a process.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Process {
     /// Its id.
     pub id: u32,
