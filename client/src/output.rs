@@ -76,6 +76,20 @@ pub enum Failure {
         /// Who listens.
         owner: String,
     },
+    /// The server is not on this machine, and nobody has said that it may be put under load.
+    Elsewhere {
+        /// Host and port.
+        target: String,
+        /// What would be done to it.
+        plan: String,
+    },
+    /// A process can't be looked at.
+    Look {
+        /// Its id.
+        pid: u32,
+        /// Why not, as [`crate::kernel`] tells it.
+        reason: io::Error,
+    },
     /// What was found out could not be written to standard output.
     Output(io::Error),
 }
@@ -120,6 +134,19 @@ impl Display for Failure {
             }
             Failure::PortTaken { port, owner } => {
                 write!(f, "port {port} is taken by {owner}; stop that, or choose another port")
+            }
+            Failure::Elsewhere { target, plan } => write!(
+                f,
+                "{target} is not this machine, and this would {plan}; if you answer for that, add \
+                 --i-may-stress-this-host"
+            ),
+            Failure::Look { pid, reason } => {
+                let advice = match reason.kind() {
+                    ErrorKind::NotFound => " (ps -A lists those that there are)",
+                    ErrorKind::PermissionDenied => " (run client as that user)",
+                    _ => "",
+                };
+                write!(f, "look at process {pid}: {reason}{advice}")
             }
             Failure::Output(error) => write!(f, "write to standard output: {error}"),
         }

@@ -61,6 +61,34 @@ impl Display for Target<'_> {
     }
 }
 
+/// Whether all of `addresses` are this machine's. (0.0.0.0 and :: are: a connection to them goes to its loopback
+/// address.) Binding a datagram socket sends nothing.
+pub fn are_here(addresses: &[SocketAddr]) -> bool {
+    addresses.iter().map(SocketAddr::ip).all(|host| host.is_loopback() || UdpSocket::bind((host, 0)).is_ok())
+}
+
+/// What it takes to put another machine under load.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Permission {
+    /// Needed for a host that is not this machine: you answer for what this does to it
+    #[arg(long = "i-may-stress-this-host")]
+    pub is_given: bool,
+}
+
+impl Permission {
+    /// Refuses to put another machine under load, unless the reader has said to be responsible for it. `plan` is what
+    /// would be done to `target`, such as `make 128 connections to it`; `addresses` are what [`Target::resolve`] found.
+    ///
+    /// # Errors
+    /// [`Failure::Elsewhere`].
+    pub fn check(self, target: Target, addresses: &[SocketAddr], plan: impl Display) -> Result<(), Failure> {
+        if self.is_given || are_here(addresses) {
+            return Ok(());
+        }
+        Err(Failure::Elsewhere { target: target.to_string(), plan: plan.to_string() })
+    }
+}
+
 /// Whether this machine could send anything to `address`: ::1 may have a name and yet not exist here. Connecting a
 /// datagram socket sends nothing, it only looks for a way.
 fn has_route(address: &SocketAddr) -> bool {
@@ -73,6 +101,8 @@ fn has_route(address: &SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     #[test]
@@ -104,6 +134,23 @@ mod tests {
     fn no_server_is_started_elsewhere_or_where_it_takes_a_privilege() {
         assert_eq!(start_of_a_server("192.0.2.1", 8888), None);
         assert_eq!(start_of_a_server("127.0.0.1", 80), None);
+    }
+
+    #[test]
+    fn another_machine_is_put_under_load_with_permission_only() {
+        // 192.0.2.1 and 2001:db8::1 are nobody's (RFC 5737, RFC 3849). Nothing is sent here in any case.
+        for (host, is_here) in [("127.0.0.1", true), ("127.9.9.9", true), ("0.0.0.0", true), ("::1", true)]
+            .into_iter()
+            .chain([("192.0.2.1", false), ("2001:db8::1", false)])
+        {
+            let target = Target { host, port: 8888 };
+            let addresses = [SocketAddr::from((host.parse::<IpAddr>().unwrap(), 8888))];
+            let check = |is_given| Permission { is_given }.check(target, &addresses, "make 128 connections to it");
+            assert!(check(true).is_ok());
+            assert_eq!(check(false).is_ok(), is_here, "{host}");
+        }
+        let both = [[127, 0, 0, 1], [192, 0, 2, 1]].map(|host| SocketAddr::from((host, 8888)));
+        assert!(!are_here(&both), "one of its addresses is elsewhere");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! already; its process is found by the listener that it has open.
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -13,13 +13,14 @@ use nix::sys::signal::Signal;
 use super::claim::Verdict;
 use super::family::Family;
 use super::stage::Stage;
+use crate::kernel::end::{End, Watched};
 use crate::kernel::look::{self, Look};
 use crate::kernel::processes::{self, Process};
 use crate::kernel::sockets::{self, Listener};
 use crate::output::Failure;
 use crate::probe::{Probe, Stop};
 use crate::server::port_to_come_back_to;
-use crate::target::Target;
+use crate::target::{Permission, Target, are_here};
 use crate::wait;
 
 /// How long anything may take that should happen at once. Much longer than it takes, for a machine may be busy.
@@ -45,13 +46,16 @@ pub struct Subject {
     pub sleep: Option<Duration>,
     /// How long it may take from its start until it listens.
     pub patience: Duration,
+    /// Whether it may be put under load if it is on another machine.
+    pub permission: Permission,
 }
 
 impl Subject {
     /// The server that a command starts.
     pub fn started_by(command: impl IntoIterator<Item = impl Into<OsString>>) -> Subject {
         let command = command.into_iter().map(Into::into).collect();
-        Subject { command, host: None, port: None, sleep: None, patience: Duration::from_secs(120) }
+        let permission = Permission { is_given: false };
+        Subject { command, host: None, port: None, sleep: None, patience: Duration::from_secs(120), permission }
     }
 
     /// It sleeps so long after an answer.
@@ -84,6 +88,8 @@ struct Running {
     /// Who has the listener open, if that can be found out.
     server: Option<Process>,
     listener: Option<Listener>,
+    /// How its end is noticed.
+    watched: Option<Watched>,
     /// What it has when it does nothing.
     at_rest: Option<Look>,
     /// For one that was started here.
@@ -206,7 +212,7 @@ impl<'a> Candidate<'a> {
         let found = self.wait(patience, &format!("{shown} to listen"), || {
             let members = family.members().unwrap_or_default();
             match listener_of(&members, wanted) {
-                Some((server, listener)) => Some(Some((server, listener))),
+                Some(found) => Some(Some(found)),
                 None => (members.is_empty() && family.status().is_some()).then_some(None),
             }
         });
@@ -216,14 +222,20 @@ impl<'a> Candidate<'a> {
             let Some(status) = status.filter(|_| found.is_some()) else {
                 return Err(Failure::NeverListens { command: shown, patience, port: wanted, said });
             };
-            return Err(Failure::Ended { command: shown, how: how_it_ended(status), said, taken: taken_by(8888) });
+            return Err(Failure::Ended {
+                command: shown,
+                how: end_of(status).to_string(),
+                said,
+                taken: taken_by(8888),
+            });
         };
         self.served.push(listener.address.port());
         let at_rest = look::look(server.id).ok();
         self.now = Some(Running {
-            address: reachable(listener.address),
+            address: listener.reachable(),
             server: Some(server),
             listener: Some(listener),
+            watched: Watched::of(server.id).ok(),
             at_rest,
             family: Some(family),
         });
@@ -236,22 +248,28 @@ impl<'a> Candidate<'a> {
         let host = self.subject.host.as_deref();
         let target = Target { host: host.unwrap_or("127.0.0.1"), port };
         let addresses = target.resolve()?;
-        let is_here = addresses.iter().all(|address| is_this_machine(address.ip()));
+        self.subject.permission.check(
+            target,
+            &addresses,
+            "make hundreds of connections to it, some of them badly behaved",
+        )?;
+        let is_here = are_here(&addresses);
         let listener = if is_here { listener_at(port, host.and(addresses.first()).map(SocketAddr::ip)) } else { None };
         if is_here && listener.is_none() {
             let start = target.start_of_a_server(&addresses);
             return Err(Failure::NobodyListening { target: target.to_string(), start });
         }
         let address = match (listener, host) {
-            (Some(listener), None) => reachable(listener.address),
+            (Some(listener), None) => listener.reachable(),
             _ => addresses[0],
         };
         let server = listener.and_then(|_| {
-            let id = sockets::owner(port).ok().flatten()?;
+            let id = sockets::owner_at(address).ok().flatten()?;
             processes::all().ok()?.into_iter().find(|process| process.id == id)
         });
         let at_rest = server.as_ref().and_then(|server| look::look(server.id).ok());
-        self.now = Some(Running { address, server, listener, at_rest, family: None });
+        let watched = server.and_then(|server| Watched::of(server.id).ok());
+        self.now = Some(Running { address, server, listener, watched, at_rest, family: None });
         Ok(())
     }
 
@@ -340,17 +358,31 @@ impl<'a> Candidate<'a> {
 
     /// Whether its process has ended. Of one whose process can't be found that is not known.
     pub fn has_ended(&self) -> bool {
-        let Some(Running { server: Some(server), .. }) = &self.now else { return false };
-        !is_alive(server.id)
+        self.end().is_some()
+    }
+
+    /// Waits for its end, for `limit` at most. Returns how it ended and what it said last.
+    pub fn wait_for_end(&mut self, limit: Duration) -> Option<String> {
+        let deadline = Instant::now() + limit;
+        while !self.has_ended() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.last_words()
+    }
+
+    fn end(&self) -> Option<End> {
+        self.now.as_ref()?.watched.as_ref()?.ended()
     }
 
     /// How it ended and what it said last, if it has ended.
     pub fn last_words(&mut self) -> Option<String> {
-        if !self.has_ended() {
-            return None;
-        }
-        let Some(Running { family: Some(family), .. }) = &mut self.now else { return Some("it has ended".to_owned()) };
-        let how = family.status().map_or("ended".to_owned(), how_it_ended);
+        let end = self.end()?;
+        let Some(Running { family: Some(family), server, .. }) = &mut self.now else {
+            return Some(format!("it {end}"));
+        };
+        // A parent can tell what others may not know.
+        let is_first = server.is_some_and(|server| server.id == family.first());
+        let how = family.status().filter(|_| is_first).map_or(end, end_of);
         let said = family.last_words(1);
         let words = said.last().map(|line| format!("; its last words: {}", shortened(line))).unwrap_or_default();
         Some(format!("it {how}{words}"))
@@ -596,18 +628,13 @@ fn shortened(line: &str) -> String {
     }
 }
 
-/// `exited with code 1`, `was killed by SIGKILL`.
-fn how_it_ended(status: ExitStatus) -> String {
-    match (status.code(), status.signal().map(Signal::try_from)) {
-        (Some(code), _) => format!("exited with code {code}"),
-        (_, Some(Ok(signal))) => format!("was killed by {signal}"),
-        _ => "was killed by a signal".to_owned(),
+/// How the process that was started here has ended.
+fn end_of(status: ExitStatus) -> End {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => End::Exited(code),
+        (_, Some(signal)) => End::Killed(signal),
+        _ => End::Unknown,
     }
-}
-
-/// Whether process `id` is there and no zombie.
-fn is_alive(id: u32) -> bool {
-    processes::all().is_ok_and(|all| all.iter().any(|process| process.id == id && !process.is_zombie()))
 }
 
 /// Who listens on `port`, as a reader would look for them.
@@ -631,36 +658,10 @@ fn listener_at(port: u16, address: Option<IpAddr>) -> Option<Listener> {
 /// Of `members`, the one that has a listener open (on `port`, if that is given), and the listener. Of several it is the
 /// one whose parent has not: a server that forks has its listener open in its children too, at least for a moment.
 fn listener_of(members: &[Process], port: Option<u16>) -> Option<(Process, Listener)> {
-    let listeners = sockets::listeners().ok()?;
-    let listeners: Vec<_> =
-        listeners.into_iter().filter(|listener| port.is_none_or(|port| listener.address.port() == port)).collect();
-    if listeners.is_empty() {
-        return None;
-    }
-    let owners: Vec<_> = members
-        .iter()
-        .filter_map(|process| {
-            let open = processes::sockets(process.id).ok()?;
-            Some((process, *listeners.iter().find(|listener| open.contains(&listener.inode))?))
-        })
-        .collect();
-    let is_child = |parent: u32| owners.iter().any(|(other, _)| other.id == parent);
-    owners.iter().find(|(process, _)| !is_child(process.parent)).map(|(process, listener)| (**process, *listener))
-}
-
-/// An address at which a listener at `address` can be reached from this machine.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        ip if !ip.is_unspecified() => ip,
-        IpAddr::V6(_) if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() => Ipv6Addr::LOCALHOST.into(),
-        _ => Ipv4Addr::LOCALHOST.into(),
-    };
-    (ip, address.port()).into()
-}
-
-/// Whether `ip` is an address of this machine: only those can be bound here.
-fn is_this_machine(ip: IpAddr) -> bool {
-    ip.is_loopback() || io::Result::is_ok(&std::net::UdpSocket::bind((ip, 0)))
+    let mut listening = sockets::listening(members).ok()?;
+    listening.retain(|(_, listener)| port.is_none_or(|port| listener.address.port() == port));
+    let server = *sockets::topmost(listening.iter().map(|(process, _)| process))?;
+    listening.into_iter().find(|(process, _)| *process == server)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::candidate::{Candidate, SILENCE, SOON, counted, fails, skipped, time};
 use super::claim::Verdict;
 use super::stage::Stage;
 use super::wire::remark;
-use crate::kernel::processes;
+use crate::kernel::{processes, sockets};
 use crate::probe::{Probe, REQUEST, Stop};
 
 type Attempt = Result<String, Verdict>;
@@ -71,10 +71,8 @@ pub fn without_listener(candidate: &mut Candidate) -> Attempt {
     let child = candidate
         .wait(SOON, "a child", || processes::alive_children(server).ok()?.first().copied())
         .ok_or_else(|| fails("no child is there for a client that is connected and says nothing"))?;
-    let has_closed = candidate.wait(SOON, "the child to close the listener", || {
-        let open = processes::sockets(child).ok()?;
-        (!open.contains(&listener.inode)).then_some(())
-    });
+    let has_closed = candidate
+        .wait(SOON, "the child to close the listener", || (!sockets::has_open(child, &listener).ok()?).then_some(()));
     match has_closed {
         Some(()) => Ok("the child has closed its copy".to_owned()),
         None => Err(fails(format!(
@@ -207,10 +205,7 @@ pub fn dies_of_one(candidate: &mut Candidate) -> Attempt {
     if !candidate.is_closed_within(&mut client, limit)? {
         return Err(fails(format!("the child has not closed the connection within {}", time(limit))));
     }
-    let death = candidate.wait(3 * SECOND, "the server's end", || processes::children(server).err().map(|_| ()));
-    let has_ended = death.is_some() || candidate.has_ended();
-    if has_ended {
-        let how = candidate.last_words().unwrap_or_else(|| "it has ended".to_owned());
+    if let Some(how) = candidate.wait_for_end(3 * SECOND) {
         candidate.stop();
         return Ok(format!("when its child had ended, {how}"));
     }

@@ -3,7 +3,6 @@
 //! A server may fork, put its children into other process groups and sessions, and become a daemon, whose parent is
 //! then init. What it can hardly shed is its environment: that holds a mark (Linux shows it, macOS does not).
 
-use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{self, Child, Command, ExitStatus, Stdio};
@@ -137,24 +136,20 @@ struct Ties {
 
 impl Ties {
     fn members(&self) -> io::Result<Vec<Process>> {
-        let all = processes::all()?;
         let own = process::id();
-        let mut known = BTreeSet::new();
-        for process in all.iter().filter(|process| process.id != own) {
-            let is_adopted = process.parent == own && ADOPTS.load(Relaxed);
-            if process.id == self.first || process.group == self.first || is_adopted || self.is_marked(process) {
-                known.insert(process.id);
+        let mut members = processes::family(self.first)?;
+        for process in processes::all()? {
+            if process.id == own || members.iter().any(|member| member.id == process.id) {
+                continue;
+            }
+            if self.is_marked(&process) {
+                members.push(process);
+            } else if process.parent == own && ADOPTS.load(Relaxed) {
+                members.extend(processes::family(process.id)?);
             }
         }
-        loop {
-            let before = known.len();
-            known
-                .extend(all.iter().filter(|process| known.contains(&process.parent)).map(|p| p.id).collect::<Vec<_>>());
-            if known.len() == before {
-                break;
-            }
-        }
-        Ok(all.into_iter().filter(|process| known.contains(&process.id) && !process.is_zombie()).collect())
+        members.retain(|member| !member.is_zombie());
+        Ok(members)
     }
 
     #[cfg(target_os = "linux")]

@@ -31,6 +31,7 @@ pub use self::report::Report;
 pub use self::stage::Stage;
 use crate::options::{number, time_limit};
 use crate::output::{Failure, print};
+use crate::target::Permission;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,6 +67,9 @@ pub struct Options {
     #[arg(long, value_name = "HOST", conflicts_with = "command")]
     host: Option<String>,
 
+    #[command(flatten)]
+    permission: Permission,
+
     /// How long the server sleeps after an answer, if that is not the stage's own time
     #[arg(long, value_name = "SECONDS", value_parser = time_limit, allow_negative_numbers = true)]
     sleep: Option<Duration>,
@@ -86,9 +90,11 @@ pub struct Options {
 /// # Errors
 /// The server does not start, or nobody listens; or standard output fails.
 pub fn run(options: &Options) -> Result<bool, Failure> {
-    let Options { host, port, sleep, start_within: patience, command, .. } = options.clone();
+    let Options { host, port, sleep, start_within: patience, command, permission, .. } = options.clone();
     match options.stage {
-        Some(stage) if !options.list => Ok(show(stage, &Subject { command, host, port, sleep, patience })?.holds()),
+        Some(stage) if !options.list => {
+            Ok(show(stage, &Subject { command, host, port, sleep, patience, permission })?.holds())
+        }
         only => {
             print(&report::list(only, width()))?;
             Ok(true)

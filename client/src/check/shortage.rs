@@ -61,18 +61,15 @@ pub fn dies(candidate: &mut Candidate) -> Attempt {
         let _ = client.read_until(slice, |received| !received.is_empty());
         clients.push(client);
     }
-    let (count, server) = (clients.len(), candidate.server()?.id);
-    let ended =
-        candidate.wait(SOON, "the server's end", || crate::kernel::processes::descriptors(server).err().map(|_| ()));
-    if ended.is_none() && !candidate.has_ended() {
+    let count = clients.len();
+    let Some(how) = candidate.wait_for_end(SOON) else {
         return Err(fails(format!(
             "it lives after {} with {most} descriptors to be had. In this stage every connection stays open and takes one, \
              and when there is none for the next, accept fails with EMFILE and the server ends: see {}",
             counted(count, "client", "clients"),
             Stage::D.chapter()
         )));
-    }
-    let how = candidate.last_words().unwrap_or_else(|| "it has ended".to_owned());
+    };
     let deadline = Instant::now() + SOON;
     let hanging = clients
         .iter_mut()
@@ -128,7 +125,7 @@ pub fn lives(candidate: &mut Candidate) -> Attempt {
             Err(_) => break, // the server's end resets those that wait
         }
     }
-    if candidate.wait(WAIT, "nothing", || None::<()>).is_none() && candidate.has_ended() {
+    if candidate.wait_for_end(WAIT).is_some() {
         return Err(died(candidate));
     }
     if waiting == 0 {

@@ -1,4 +1,6 @@
-//! The stress client: many connections at once, and what became of each. This is the parent: it forks the clients, fires the starting gun, gathers their reports, and prints what became of it all.
+//! The stress client: many connections at once, and what became of each. This is the parent: it looks at the server,
+//! forks the clients, fires the starting gun, gathers their reports, looks at the server again, and prints what became
+//! of it all.
 //!
 //! Between it and the clients are four pipes. One carries the reports; its end of file says that all clients are done.
 //! The others carry nothing: closing a pipe tells every reader at once, and the kernel does it for a parent that dies.
@@ -7,6 +9,7 @@ pub mod descriptors;
 pub mod fate;
 mod options;
 pub mod summary;
+pub mod traces;
 pub mod worker;
 
 use std::collections::HashMap;
@@ -25,7 +28,8 @@ use nix::unistd::{ForkResult, Pid, fork, pipe};
 use self::descriptors::Limit;
 use self::fate::{Fate, Outcome, Report};
 pub use self::options::Options;
-use self::summary::{Summary, Tally};
+use self::summary::{Summary, Tally, counted};
+use self::traces::Subject;
 use self::worker::{Pipes, Plan};
 use crate::output::{Failure, print, printable};
 use crate::target::Target;
@@ -37,7 +41,7 @@ use crate::target::Target;
 /// the clients for ever.
 ///
 /// # Errors
-/// The run can't be started, nobody is listening, or standard output fails.
+/// The run can't be started or is refused, nobody is listening, or standard output fails.
 pub fn run(options: &Options) -> Result<bool, Failure> {
     let limit = Limit::raise_for(options.max_conns)?;
     let target = Target { host: &options.host, port: options.port };
@@ -49,6 +53,11 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
         show: options.show,
     };
     let planned = options.max_clients * options.max_conns;
+    if planned > 1 {
+        let plan_in_words = format_args!("make {} to it", counted(planned, "connection"));
+        options.permission.check(target, &plan.addresses, plan_in_words)?;
+    }
+    let subject = Subject::find(options.pid, &plan.addresses)?;
 
     let clients = Clients::start(options.max_clients, &plan)?;
     let mut tally = Tally::new(planned);
@@ -71,7 +80,8 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
     if !(options.show && planned == 1 && answered) {
         let gap = if options.show && planned == 1 { "\n" } else { "" };
         let summary = Summary { clients: options.max_clients, connections: options.max_conns, target, limit };
-        print(&format!("{gap}{}", summary.text(&tally)))?;
+        let traces = subject.map(Subject::look_again);
+        print(&format!("{gap}{}", summary.text(&tally, traces.as_ref())))?;
     }
     Ok(answered)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::options::{number, time_limit};
+use crate::target::Permission;
 
 /// How many connections to make, and to whom.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,4 +31,12 @@ pub struct Options {
     /// Show what the server answers: the first 64 KB of each answer
     #[arg(long)]
     pub show: bool,
+
+    /// Process id of the server, where it can't be found by its port: the table ends with what the run did to it
+    #[arg(long, value_name = "PID", value_parser = number(1_u32, i32::MAX as u32), allow_negative_numbers = true)]
+    pub pid: Option<u32>,
+
+    /// Whether the server may be on another machine.
+    #[command(flatten)]
+    pub permission: Permission,
 }

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 
 use crate::stress::descriptors::Limit;
 use crate::stress::fate::{Fate, Outcome};
+use crate::stress::traces::Traces;
 use crate::target::Target;
 
 /// The fates of connections, counted.
@@ -83,23 +84,26 @@ pub struct Summary<'a> {
     pub limit: Limit,
 }
 
-const PLAIN: Style = Style::new();
-const HEADING: Style = Style::new().bold();
+pub(super) const PLAIN: Style = Style::new();
+pub(super) const HEADING: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
-const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
+pub(super) const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
+pub(super) const BAD: Style = AnsiColor::Red.on_default();
 
 impl Summary<'_> {
-    /// The table, and a line of explanation for what needs one. `tally` must have been closed.
-    pub fn text(&self, tally: &Tally) -> String {
+    /// The table, with what the run did to the server, where that is known; and a line of explanation for what needs
+    /// one. `tally` must have been closed.
+    pub fn text(&self, tally: &Tally, traces: Option<&Traces>) -> String {
         let clients = counted(self.clients, "client");
         let connections = counted(self.connections, "connection");
         let mut text = format!("{HEADING}{clients} x {connections} -> {}{HEADING:#}\n\n", self.target);
         counts(tally, &mut text);
         times(tally, &mut text);
+        traces.inspect(|traces| traces.table(&mut text));
         for note in self.notes(tally) {
             let _ = writeln!(text, "\n{}", wrapped(&note));
         }
+        traces.inspect(|traces| traces.notes(&mut text));
         text
     }
 
@@ -225,7 +229,7 @@ fn duration(time: Option<Duration>) -> String {
 }
 
 /// `text` in lines that fit into a narrow terminal.
-fn wrapped(text: &str) -> String {
+pub(super) fn wrapped(text: &str) -> String {
     const WIDTH: usize = 78;
     let mut lines = String::new();
     let mut room = WIDTH;
@@ -244,7 +248,7 @@ fn wrapped(text: &str) -> String {
 }
 
 /// `1 client`, `2 clients`.
-fn counted(count: u32, noun: &str) -> String {
+pub(super) fn counted(count: u32, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -269,7 +273,7 @@ mod tests {
 
     fn text(tally: &Tally, limit: Limit) -> String {
         let target = Target { host: "127.0.0.1", port: 8888 };
-        let coloured = Summary { clients: tally.planned, connections: 1, target, limit }.text(tally);
+        let coloured = Summary { clients: tally.planned, connections: 1, target, limit }.text(tally, None);
         anstream::adapter::strip_str(&coloured).to_string()
     }
 

@@ -1,0 +1,158 @@
+//! The sockets that listen, as the kernel tells by netlink: sock_diag(7) knows what /proc/net/tcp does not, how many
+//! connections may wait.
+//!
+//! A question is one datagram; the answer is several, each with one or more messages (netlink(7)), up to one that says
+//! that it is done. The numbers are in the machine's byte order, but addresses and ports in that of the network.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, setsockopt, socket, sockopt,
+};
+use nix::sys::time::TimeVal;
+
+use super::sockets::Listener;
+
+/// The lengths of struct nlmsghdr, struct inet_diag_req_v2 and struct inet_diag_msg (linux/inet_diag.h).
+const HEADER: usize = 16;
+const REQUEST: usize = 56;
+const SOCKET: usize = 72;
+
+/// The number of a listening socket's state (enum in linux/tcp_states.h), and of the message (linux/sock_diag.h).
+const TCP_LISTEN: u32 = 10;
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+
+/// More than the kernel puts into one datagram of a dump (16 KB, or as much as there is room for, up to 32 KB).
+const BUFFER: usize = 64 * 1024;
+
+/// The kernel answers at once; but what poses as one (gVisor, for example) might not.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it is asked again when sockets came and went meanwhile.
+const TRIES: usize = 3;
+
+/// All sockets that listen for TCP connections.
+///
+/// # Errors
+/// The kernel does not answer such questions: some containers forbid netlink, some kernels lack `inet_diag`.
+pub fn listeners() -> io::Result<Vec<Listener>> {
+    let netlink =
+        socket(AddressFamily::Netlink, SockType::Datagram, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkSockDiag)?;
+    let patience = TimeVal::new(PATIENCE.as_secs().cast_signed(), 0);
+    setsockopt(&netlink, sockopt::ReceiveTimeout, &patience)?;
+    let mut listeners = Vec::new();
+    for (family, sequence) in [(libc::AF_INET, 0), (libc::AF_INET6, TRIES as u32)] {
+        let tries = sequence..sequence + TRIES as u32;
+        let consistent = tries.map(|sequence| dump(&netlink, family as u8, sequence)).find_map(Result::transpose);
+        listeners.extend(consistent.unwrap_or_else(|| Err(Errno::EAGAIN.into()))?);
+    }
+    Ok(listeners)
+}
+
+/// Asks once, with a number that the answers repeat; `None` if the tables changed meanwhile.
+fn dump(netlink: &OwnedFd, family: u8, sequence: u32) -> io::Result<Option<Vec<Listener>>> {
+    let kernel = NetlinkAddr::new(0, 0);
+    let question = question(family, sequence);
+    retried(|| sendto(netlink.as_raw_fd(), &question, &kernel, MsgFlags::empty()))?;
+    let mut answer = Answer { sequence, listeners: Vec::new(), is_consistent: true };
+    let mut datagram = vec![0; BUFFER];
+    loop {
+        // MSG_TRUNC: the length that it has, not the one that there was room for.
+        let length = retried(|| recv(netlink.as_raw_fd(), &mut datagram, MsgFlags::MSG_TRUNC))?;
+        if answer.take(datagram.get(..length).ok_or(Errno::EMSGSIZE)?)? {
+            return Ok(answer.is_consistent.then_some(answer.listeners));
+        }
+    }
+}
+
+/// Makes a call again when a signal has interrupted it.
+fn retried(mut call: impl FnMut() -> nix::Result<usize>) -> nix::Result<usize> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// The question for all listening sockets of a family: a struct nlmsghdr and a struct inet_diag_req_v2.
+fn question(family: u8, sequence: u32) -> Vec<u8> {
+    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
+    let mut bytes = Vec::with_capacity(HEADER + REQUEST);
+    bytes.extend(((HEADER + REQUEST) as u32).to_ne_bytes());
+    bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
+    bytes.extend(sequence.to_ne_bytes());
+    bytes.extend([0; 4]); // from a port that the kernel chooses
+    bytes.extend([family, libc::IPPROTO_TCP as u8, 0, 0]);
+    bytes.extend((1_u32 << TCP_LISTEN).to_ne_bytes());
+    bytes.resize(HEADER + REQUEST, 0); // whatever their addresses
+    bytes
+}
+
+/// What has come so far of the answer to a question.
+struct Answer {
+    sequence: u32,
+    listeners: Vec<Listener>,
+    is_consistent: bool,
+}
+
+impl Answer {
+    /// Takes a datagram. Returns whether it was the last one.
+    fn take(&mut self, mut datagram: &[u8]) -> io::Result<bool> {
+        let malformed = || io::Error::from(io::ErrorKind::InvalidData);
+        while !datagram.is_empty() {
+            let length = u32_at(datagram, 0).ok_or_else(malformed)? as usize;
+            let message = datagram.get(..length).filter(|_| length >= HEADER).ok_or_else(malformed)?;
+            datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
+            if u32_at(message, 8) != Some(self.sequence) {
+                continue; // what is left of a question that was given up
+            }
+            let kind_and_flags = u32_at(message, 4).ok_or_else(malformed)?.to_ne_bytes();
+            let [kind, flags] = [[0, 1], [2, 3]].map(|at| u16::from_ne_bytes(at.map(|at| kind_and_flags[at])));
+            self.is_consistent &= i32::from(flags) & libc::NLM_F_DUMP_INTR == 0;
+            // A number behind the header, 0 or negative, is why it could not be done, or not to the end.
+            let errno = || u32_at(message, HEADER).map_or(0, u32::cast_signed).wrapping_neg();
+            match i32::from(kind) {
+                libc::NLMSG_DONE if errno() > 0 => return Err(Errno::from_raw(errno()).into()),
+                libc::NLMSG_DONE => return Ok(true),
+                libc::NLMSG_ERROR if errno() > 0 => return Err(Errno::from_raw(errno()).into()),
+                libc::NLMSG_OVERRUN => return Err(Errno::ENOBUFS.into()),
+                _ if kind == SOCK_DIAG_BY_FAMILY => {
+                    self.listeners.push(parse_socket(&message[HEADER..]).ok_or_else(malformed)?);
+                }
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Reads a struct inet_diag_msg.
+fn parse_socket(bytes: &[u8]) -> Option<Listener> {
+    let bytes: &[u8; SOCKET] = bytes.first_chunk()?;
+    let port = u16::from_be_bytes([bytes[4], bytes[5]]);
+    let address = bytes[8..].first_chunk::<16>()?;
+    let address: IpAddr = match i32::from(bytes[0]) {
+        libc::AF_INET => Ipv4Addr::from(*address.first_chunk()?).into(),
+        libc::AF_INET6 => Ipv6Addr::from(*address).into(),
+        _ => return None,
+    };
+    Some(Listener {
+        address: (address.to_canonical(), port).into(),
+        waiting: u32_at(bytes, 56)? as usize,
+        backlog: Some(u32_at(bytes, 60)? as usize),
+        user: u32_at(bytes, 64),
+        inode: u32_at(bytes, 68)?.into(),
+    })
+}
+
+/// The number at `offset`, in the machine's byte order.
+fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+    bytes.get(offset..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
+}
