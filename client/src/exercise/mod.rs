@@ -38,7 +38,7 @@ pub struct Options {
 }
 
 /// How long a server sleeps that is to sleep: longer than it takes to see it, and no longer.
-const SLEEP: Duration = Duration::from_secs(1);
+const SLEEP: Duration = Duration::from_millis(500);
 
 const HEADING: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -124,7 +124,7 @@ fn congratulation(exercise: &Exercise, explanation: &Header, next: Option<&Exerc
     if let Some(why) = explanation.paragraph("Why") {
         let _ = write!(text, " Why: {why}");
     }
-    let mut text = wrapped(&text, check::width(), 0);
+    let mut text = paragraph_of(&text, 0);
     let _ = write!(text, "\n\nTo compare: diff {} {}\n", shown(&exercise.start()), shown(&exercise.answer()));
     match next {
         Some(next) => text + &format!("The next:   {}\n", command(next.stage, "")),
@@ -150,7 +150,7 @@ fn show_hint(exercise: &Exercise, number: usize) -> Result<bool, Failure> {
         report(format_args!("exercise {stage} has {} hints; its answer is {}", hints.len(), shown(&exercise.answer())));
         return Ok(false);
     };
-    let hint = wrapped(&format!("Hint {number} of {}: {hint}", hints.len()), check::width(), 0);
+    let hint = paragraph_of(&format!("Hint {number} of {}: {hint}", hints.len()), 0);
     let next = if number < hints.len() { format!(" --hint {}", number + 1) } else { " --answer".to_owned() };
     print(&format!("{hint}\n\nFor more: {}\n", command(stage, &next)))?;
     Ok(true)
@@ -161,11 +161,19 @@ fn introduction(exercise: &Exercise, task: &Header) -> String {
     let mut text = format!("{HEADING}Exercise {}: {}{HEADING:#}\n\n", exercise.stage, task.title);
     for word in ["Task", "Try"] {
         if let Some(paragraph) = task.paragraph(word) {
-            let _ = writeln!(text, "{}\n", wrapped(&format!("{word}: {paragraph}"), check::width(), 2));
+            let _ = writeln!(text, "{}\n", paragraph_of(&format!("{word}: {paragraph}"), 2));
         }
     }
     let _ = writeln!(text, "  File: {}\n", shown(&exercise.start()));
     text
+}
+
+/// `text` in lines that fit the terminal, and what stands between backticks, such as a command, in one of them.
+fn paragraph_of(text: &str, indent: usize) -> String {
+    const KEPT: &str = "\u{a0}"; // a no-break space
+    let pieces = text.split('`').enumerate();
+    let pieces = pieces.map(|(index, piece)| if index % 2 == 1 { piece.replace(' ', KEPT) } else { piece.to_owned() });
+    wrapped(&pieces.collect::<Vec<_>>().join("`"), check::width(), indent).replace(KEPT, " ")
 }
 
 /// The command that runs an exercise.
