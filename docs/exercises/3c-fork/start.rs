@@ -2,7 +2,7 @@
 //!
 //! Task: each connection has a child of its own, as it should. Yet the clients are served one after the other, as by an
 //! iterative server. Have the children work side by side: both of two curls should have their answer at once.
-//! Now: "all clients at once: the last is answered first, while others are held" fails.
+//! Now: "all clients at once: the last is answered first, while others are held" fails, and more.
 //! Try: `cargo run -p docs --example exercise-3c -- --sleep 5`, and in two more terminals, one right after the other,
 //! `time curl http://localhost:8888/hello`
 
@@ -16,7 +16,7 @@ use part3::{Defaults, Failure, Options, RESPONSE, accept, child, listen, print, 
 use part3::{stage, write_all};
 
 fn main() -> ExitCode {
-    run(stage!(), Defaults { backlog: 5, sleep: Some(60) }, serve_forever)
+    run(stage!(), Defaults { backlog: 128, sleep: Some(60) }, serve_forever)
 }
 
 fn serve_forever(options: &Options) -> Result<Infallible, Failure> {

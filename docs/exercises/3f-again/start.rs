@@ -2,7 +2,7 @@
 //!
 //! Task: accept may fail for reasons that pass, and then this server calls it again: for EAGAIN, whose text is "Try
 //! again". Still it dies as soon as the first child has ended. Read its last words, and have it live on.
-//! Now: "it outlives the end of a child, which is reaped" fails.
+//! Now: "it outlives the end of a child, which is reaped" fails, and more.
 //! Try: `cargo run -p docs --example exercise-3f`, and in a second terminal `curl http://localhost:8888/hello`, twice
 
 use std::convert::Infallible;
