@@ -253,11 +253,6 @@ fn restarts_accept(name: &str) -> Option<&'static str> {
 pub fn outlives_one(candidate: &mut Candidate) -> Attempt {
     has_children(candidate)?;
     let before = candidate.look()?.children.zombies;
-    let mut client = candidate.ask(REQUEST)?.0;
-    let limit = candidate.sleep_limit();
-    if !candidate.is_closed_within(&mut client, limit)? {
-        return Err(fails(format!("the connection is not closed within {}", time(limit))));
-    }
     let died = |candidate: &mut Candidate| {
         fails(format!(
             "the server ends when its child does{}. The signal SIGCHLD interrupts accept, which then fails with EINTR; \
@@ -266,6 +261,14 @@ pub fn outlives_one(candidate: &mut Candidate) -> Attempt {
             Stage::F.chapter()
         ))
     };
+    let mut client = match candidate.ask(REQUEST) {
+        Err(verdict) => return Err(candidate.wait_for_end(SILENCE).map_or(verdict, |_| died(candidate))), // of one before
+        Ok((client, _)) => client,
+    };
+    let limit = candidate.sleep_limit();
+    if !candidate.is_closed_within(&mut client, limit)? {
+        return Err(fails(format!("the connection is not closed within {}", time(limit))));
+    }
     // It may take a moment to die.
     let looked = candidate.look_until(SOON, |now| now.children.alive == 0 && now.children.zombies <= before);
     let (now, are_reaped) = match looked {

@@ -115,6 +115,12 @@ pub static ALL: &[Claim] = &[
         attempt: children::one_each,
     },
     Claim {
+        name: "outlives",
+        sentence: "it outlives the end of a child, which is reaped",
+        stages: &[F, G, H],
+        attempt: children::outlives_one,
+    },
+    Claim {
         name: "listener",
         sentence: "a child has not the listener open",
         stages: FORKING,
@@ -149,12 +155,6 @@ pub static ALL: &[Claim] = &[
         sentence: "it reaps a child that has ended, and dies: the signal interrupts accept",
         stages: &[E],
         attempt: children::dies_of_one,
-    },
-    Claim {
-        name: "outlives",
-        sentence: "it outlives the end of a child, which is reaped",
-        stages: &[F, G, H],
-        attempt: children::outlives_one,
     },
     Claim {
         name: "burst-zombies",
