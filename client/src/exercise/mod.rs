@@ -80,7 +80,7 @@ fn list(exercises: &[Exercise]) -> Result<String, Failure> {
     let mut text = format!("{HEADING}{:<12}{:<31}open this file{HEADING:#}\n", "exercise", "what it is about");
     for exercise in exercises {
         let passed = if exercise.has_passed() { "passed" } else { "" };
-        let title = exercise.task()?.title;
+        let title = exercise.explanation()?.title; // the reader may have thrown away the header of the start
         let _ = writeln!(
             text,
             "{:<4}{GOOD}{passed:<8}{GOOD:#}{title:<31}{}",
@@ -100,8 +100,8 @@ fn list(exercises: &[Exercise]) -> Result<String, Failure> {
 
 /// Builds what the reader has made of the start, and checks it.
 fn check_start(exercise: &Exercise) -> Result<bool, Failure> {
-    let (stage, task) = (exercise.stage, exercise.task()?);
-    print(&introduction(exercise, &task))?;
+    let (stage, explanation) = (exercise.stage, exercise.explanation()?);
+    print(&introduction(exercise, &explanation.title, &exercise.task()?))?;
     let source = fs::read(exercise.start()).unwrap_or_default();
     let Some(program) = build_for_reader("docs", &format!("exercise-{stage}")).map_err(Failure::Cargo)? else {
         report(format_args!("{} does not compile; cargo has said why", shown(&exercise.start())));
@@ -113,19 +113,18 @@ fn check_start(exercise: &Exercise) -> Result<bool, Failure> {
     }
     // Edited while it was checked, it is not what passed; the list compares the two.
     exercise.remember(&source).unwrap_or_else(|error| report(format_args!("it is not kept that this passed: {error}")));
-    print(&congratulation(exercise, &exercise.explanation()?, exercise.next().as_ref()))?;
+    print(&congratulation(exercise, &explanation, exercise.next().as_ref()))?;
     Ok(true)
 }
 
 /// What is said when an exercise is solved: why its answer is one, what to compare with, and how to go on.
 fn congratulation(exercise: &Exercise, explanation: &Header, next: Option<&Exercise>) -> String {
     let stage = exercise.stage;
-    let mut text = format!("{GOOD}Exercise {stage} is solved.{GOOD:#}");
+    let mut text = format!("{GOOD}Exercise {stage} is solved.{GOOD:#}\n");
     if let Some(why) = explanation.paragraph("Why") {
-        let _ = write!(text, " Why: {why}");
+        let _ = writeln!(text, "{}", paragraph_of(&format!("Why: {why}"), 0));
     }
-    let mut text = paragraph_of(&text, 0);
-    let _ = write!(text, "\n\nTo compare: diff {} {}\n", shown(&exercise.start()), shown(&exercise.answer()));
+    let _ = write!(text, "\nTo compare: diff {} {}\n", shown(&exercise.start()), shown(&exercise.answer()));
     match next {
         Some(next) => text + &format!("The next:   {}\n", command(next.stage, "")),
         None => text + "That was the last of them: you have built a web server.\n",
@@ -156,9 +155,9 @@ fn show_hint(exercise: &Exercise, number: usize) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// What an exercise is about, as its header has it. Of a header that is gone, nothing.
-fn introduction(exercise: &Exercise, task: &Header) -> String {
-    let mut text = format!("{HEADING}Exercise {}: {}{HEADING:#}\n\n", exercise.stage, task.title);
+/// What an exercise is about, as far as the header of its start still says it.
+fn introduction(exercise: &Exercise, title: &str, task: &Header) -> String {
+    let mut text = format!("{HEADING}Exercise {}: {title}{HEADING:#}\n\n", exercise.stage);
     for word in ["Task", "Try"] {
         if let Some(paragraph) = task.paragraph(word) {
             let _ = writeln!(text, "{}\n", paragraph_of(&format!("{word}: {paragraph}"), 2));
@@ -186,4 +185,29 @@ fn shown(path: &Path) -> String {
     let here = env::current_dir().ok();
     let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
     relative.unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_solved_one_is_told_why_and_how_to_go_on() {
+        let all = Exercise::all().unwrap();
+        let told = |index: usize| {
+            let text = congratulation(&all[index], &all[index].explanation().unwrap(), all.get(index + 1));
+            anstream::adapter::strip_str(&text).to_string()
+        };
+        let first = told(0);
+        assert!(first.starts_with("Exercise 1 is solved.\nWhy: ") && first.contains("\nTo compare: diff "), "{first}");
+        assert!(first.ends_with("The next:   cargo run -p client -- exercise 2\n"), "{first}");
+        assert!(told(all.len() - 1).ends_with("you have built a web server.\n"));
+    }
+
+    #[test]
+    fn a_command_stays_in_one_line() {
+        let text = format!("{} `cargo run -p client` {}", "x ".repeat(35).trim_end(), "y ".repeat(9).trim_end());
+        let lines = paragraph_of(&text, 2);
+        assert!(lines.lines().count() == 2 && lines.lines().any(|line| line.starts_with("  `cargo run -p client` y")));
+    }
 }
