@@ -25,7 +25,6 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-const PLAIN: Style = Style::new();
 const HEADING: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
 const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
@@ -117,6 +116,9 @@ impl Display for Report {
     }
 }
 
+/// How wide the names of claims are, in a list.
+const NAMES: usize = 18;
+
 /// The stages and what is claimed of each, or of one of them.
 pub fn list(only: Option<Stage>, width: usize) -> String {
     let mut text = String::new();
@@ -126,8 +128,8 @@ pub fn list(only: Option<Stage>, width: usize) -> String {
         }
         let _ = writeln!(text, "{HEADING}{stage:<4}{}{HEADING:#}", stage.title());
         for claim in stage.claims() {
-            let sentence = wrapped(&format!("- {}", claim.sentence), width, 6);
-            let _ = writeln!(text, "    {PLAIN}{}{PLAIN:#}", sentence.trim_start());
+            let sentence = wrapped(claim.sentence, width, 4 + NAMES);
+            let _ = writeln!(text, "    {:<NAMES$}{}", claim.name, sentence.trim_start());
         }
     }
     text
