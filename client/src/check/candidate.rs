@@ -72,8 +72,7 @@ pub struct Candidate<'a> {
     subject: &'a Subject,
     tell: &'a mut dyn FnMut(String),
     now: Option<Running>,
-    /// The ports on which it has been started.
-    served: Vec<u16>,
+    has_run: bool,
     /// The status code of its answer to a good request, once one has been seen.
     pub status: Option<u16>,
     /// How long it was seen to sleep.
@@ -99,7 +98,7 @@ struct Running {
 impl<'a> Candidate<'a> {
     /// A server that is yet to be started, or found. `tell` is told what is waited for.
     pub fn new(stage: Stage, subject: &'a Subject, tell: &'a mut dyn FnMut(String)) -> Candidate<'a> {
-        Candidate { stage, subject, tell, now: None, served: Vec::new(), status: None, slept: None, forks: None }
+        Candidate { stage, subject, tell, now: None, has_run: false, status: None, slept: None, forks: None }
     }
 
     /// Tells what is being tried.
@@ -135,6 +134,9 @@ impl<'a> Candidate<'a> {
 
     fn is_at_rest(&mut self) -> bool {
         let Some(running) = &self.now else { return false };
+        if self.stage == Stage::E && running.family.is_some() {
+            return false; // it may just be about to die of what the last claim did
+        }
         match (running.at_rest, &running.server) {
             (Some(at_rest), Some(server)) => look::look(server.id).is_ok_and(|now| now == at_rest),
             // Nothing is known of it, and it can't be started again.
@@ -165,7 +167,7 @@ impl<'a> Candidate<'a> {
     /// It ends before it listens, does not listen within its patience, or its port is somebody else's.
     pub fn start(&mut self, port: Option<u16>, descriptors: Option<u32>) -> Result<(), Failure> {
         self.stop();
-        let is_first = self.served.is_empty();
+        let is_first = !self.has_run;
         if let (true, Some(port)) = (is_first, self.subject.port)
             && let Some(owner) = taken_by(port)
         {
@@ -210,7 +212,9 @@ impl<'a> Candidate<'a> {
 
         let patience = self.subject.patience;
         let found = self.wait(patience, &format!("{shown} to listen"), || {
-            let members = family.members().unwrap_or_default();
+            // Only who is not to be seen among those becomes a daemon.
+            let close = family.close_members().unwrap_or_default();
+            let members = if close.is_empty() { family.members().unwrap_or_default() } else { close };
             match listener_of(&members, wanted) {
                 Some(found) => Some(Some(found)),
                 None => (members.is_empty() && family.status().is_some()).then_some(None),
@@ -229,7 +233,7 @@ impl<'a> Candidate<'a> {
                 taken: taken_by(8888),
             });
         };
-        self.served.push(listener.address.port());
+        self.has_run = true;
         let at_rest = look::look(server.id).ok();
         self.now = Some(Running {
             address: listener.reachable(),
@@ -269,6 +273,7 @@ impl<'a> Candidate<'a> {
         });
         let at_rest = server.as_ref().and_then(|server| look::look(server.id).ok());
         let watched = server.and_then(|server| Watched::of(server.id).ok());
+        self.has_run = true;
         self.now = Some(Running { address, server, listener, watched, at_rest, family: None });
         Ok(())
     }
@@ -296,6 +301,11 @@ impl<'a> Candidate<'a> {
             return Err(skipped("the server would have to be started and stopped here: name its command behind `--`"));
         }
         Ok(())
+    }
+
+    /// Whether it has run at all.
+    pub fn has_run(&self) -> bool {
+        self.has_run
     }
 
     /// Whether its command says where the port goes.
@@ -334,10 +344,13 @@ impl<'a> Candidate<'a> {
     /// Skipped: its process can't be found, or looked at. Fails: it has ended.
     pub fn look(&mut self) -> Result<Look, Verdict> {
         let server = self.server()?;
-        if self.has_ended() {
-            return Err(fails("the server has ended"));
+        if let Some(how) = self.last_words() {
+            return Err(fails(format!("the server has ended: {how}")));
         }
-        look::look(server.id).map_err(|error| skipped(format!("process {} can't be looked at: {error}", server.id)))
+        look::look(server.id).map_err(|error| match self.wait_for_end(Duration::from_millis(100)) {
+            Some(how) => fails(format!("the server has ended: {how}")),
+            None => skipped(format!("process {} can't be looked at: {error}", server.id)),
+        })
     }
 
     /// Waits until a look at it shows `wanted`, for [`SOON`] at most. Returns the last look, and whether it did.
@@ -388,13 +401,13 @@ impl<'a> Candidate<'a> {
         Some(format!("it {how}{words}"))
     }
 
-    /// How long it may sleep.
+    /// How long it may take from its answer until it closes the connection: little, unless it sleeps.
     pub fn sleep_limit(&self) -> Duration {
         match (self.subject.sleep, self.slept, self.stage.sleep()) {
             (Some(sleep), ..) => sleep + SOON,
             (_, Some(seen), _) => seen + SOON,
             (.., Some(own)) => own + 2 * SOON,
-            _ => SOON,
+            _ => Duration::from_secs(2),
         }
     }
 

@@ -6,6 +6,7 @@ use super::candidate::{Candidate, SILENCE, SOON, counted, fails, skipped, time};
 use super::claim::Verdict;
 use super::stage::Stage;
 use super::wire::remark;
+use crate::kernel::look::Look;
 use crate::kernel::{processes, sockets};
 use crate::probe::{Probe, REQUEST, Stop};
 
@@ -17,12 +18,14 @@ const BURST: usize = 128;
 pub fn none(candidate: &mut Candidate) -> Attempt {
     let before = candidate.look()?;
     let mut held = candidate.connect()?;
-    // Whichever comes first: it has taken the connection, or somebody else has.
-    candidate
-        .look_until(SOON, |now| now.descriptors > before.descriptors || now.children.alive > before.children.alive)?;
+    // It takes the connection, and then a child might, while this client says nothing.
+    let has_child = |now: &Look| now.children.alive > before.children.alive;
+    candidate.look_until(SOON, |now| now.descriptors > before.descriptors || has_child(now))?;
+    let (now, _) = candidate.look_until(SILENCE, has_child)?;
+    let alive = now.children.alive;
     candidate.ask_on(&mut held, REQUEST, SOON)?;
     let now = candidate.look()?;
-    let count = now.children.alive + now.children.zombies;
+    let count = alive.max(now.children.alive) + now.children.zombies;
     if count > 0 {
         return Err(fails(format!(
             "it has {}; this stage does everything in one process. Children come in {}",
@@ -86,7 +89,7 @@ pub fn without_listener(candidate: &mut Candidate) -> Attempt {
 pub fn no_copy(candidate: &mut Candidate) -> Attempt {
     let before = candidate.look()?.descriptors;
     let count = match candidate.stage {
-        Stage::B => (4.0 / candidate.sleep().as_secs_f64().max(0.8)).ceil() as usize,
+        Stage::B => (2.0 / candidate.sleep().as_secs_f64().max(0.2)).ceil() as usize,
         Stage::E => 5, // before the first child ends
         _ => 20,
     };
@@ -112,15 +115,18 @@ pub fn no_copy(candidate: &mut Candidate) -> Attempt {
 
 /// How many more descriptors than `base` it has after `count` clients.
 fn kept_after(candidate: &mut Candidate, base: usize, count: usize) -> Result<usize, Verdict> {
-    let sleeps = matches!(candidate.stage, Stage::B);
+    let deadline = Instant::now() + 2 * SOON;
     let mut clients = Vec::new();
-    for _ in 0..count {
+    while clients.len() < count && Instant::now() < deadline {
         let (mut client, _) = candidate.ask(REQUEST)?;
-        if sleeps {
+        let is_done = candidate.stage != Stage::B || {
             let limit = candidate.sleep_limit();
-            candidate.is_closed_within(&mut client, limit)?;
-        }
+            candidate.is_closed_within(&mut client, limit)?
+        };
         clients.push(client);
+        if !is_done {
+            break; // and kept it is
+        }
     }
     let (now, _) = candidate.look_until(2 * SECOND, |now| now.descriptors <= base)?;
     Ok(now.descriptors.saturating_sub(base))
@@ -319,7 +325,7 @@ fn burst(candidate: &mut Candidate) -> Result<Burst, Verdict> {
     for client in &mut clients {
         let _ = client.send(REQUEST);
     }
-    let deadline = Instant::now() + candidate.sleep_limit();
+    let deadline = Instant::now() + SOON + candidate.sleep_limit();
     let mut closed = 0;
     for client in &mut clients {
         let ends_well = matches!(client.read_until(deadline, |_| false), Ok(Stop::End));

@@ -70,7 +70,17 @@ impl Family {
         Ok(Family { first, status: None, ties, output, errors })
     }
 
-    /// Who belongs to it, and lives.
+    /// Who can be told at a glance to belong to it, and lives: its process group, and who descends from that.
+    ///
+    /// # Errors
+    /// The tables can't be read.
+    pub fn close_members(&self) -> io::Result<Vec<Process>> {
+        let mut members = processes::family(self.ties.first)?;
+        members.retain(|member| !member.is_zombie());
+        Ok(members)
+    }
+
+    /// Who belongs to it, and lives. This looks at all processes of the system.
     ///
     /// # Errors
     /// The tables can't be read.
@@ -138,8 +148,9 @@ impl Ties {
     fn members(&self) -> io::Result<Vec<Process>> {
         let own = process::id();
         let mut members = processes::family(self.first)?;
-        for process in processes::all()? {
-            if process.id == own || members.iter().any(|member| member.id == process.id) {
+        members.retain(|member| !member.is_zombie());
+        for process in processes::all()?.into_iter().filter(|process| process.id != own && !process.is_zombie()) {
+            if members.iter().any(|member| member.id == process.id) {
                 continue;
             }
             if self.is_marked(&process) {
@@ -148,7 +159,6 @@ impl Ties {
                 members.extend(processes::family(process.id)?);
             }
         }
-        members.retain(|member| !member.is_zombie());
         Ok(members)
     }
 

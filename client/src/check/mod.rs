@@ -29,7 +29,7 @@ use self::claim::{Claim, Verdict};
 use self::report::Finding;
 pub use self::report::Report;
 pub use self::stage::Stage;
-use crate::options::{number, time_limit};
+use crate::options::{number, time_limit, wrong_usage};
 use crate::output::{Failure, print};
 use crate::target::Permission;
 
@@ -58,6 +58,10 @@ pub struct Options {
     /// List the stages and what is claimed of each
     #[arg(long, conflicts_with_all = ["port", "host", "sleep", "start_within", "command"])]
     list: bool,
+
+    /// Try this claim only, by the name that --list shows
+    #[arg(long, value_name = "NAME", value_parser = claim_named, conflicts_with = "list")]
+    claim: Option<&'static Claim>,
 
     /// Port of the server [default: 8888, or the one on which COMMAND listens]
     #[arg(long, value_name = "PORT", value_parser = number(1_u16, u16::MAX), allow_negative_numbers = true)]
@@ -93,7 +97,8 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
     let Options { host, port, sleep, start_within: patience, command, permission, .. } = options.clone();
     match options.stage {
         Some(stage) if !options.list => {
-            Ok(show(stage, &Subject { command, host, port, sleep, patience, permission })?.holds())
+            let claims = claims_of(stage, options.claim).unwrap_or_else(|why| wrong_usage(why));
+            Ok(show_claims(stage, &claims, &Subject { command, host, port, sleep, patience, permission })?.holds())
         }
         only => {
             print(&report::list(only, width()))?;
@@ -110,6 +115,10 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
 /// # Errors
 /// Those of [`run`].
 pub fn show(stage: Stage, subject: &Subject) -> Result<Report, Failure> {
+    show_claims(stage, &stage.claims().collect::<Vec<_>>(), subject)
+}
+
+fn show_claims(stage: Stage, claims: &[&'static Claim], subject: &Subject) -> Result<Report, Failure> {
     family::end_with_this_process()?;
     let line = if stdout().is_terminal() {
         let style = ProgressStyle::with_template("{spinner} {wide_msg}").expect("a template that is right");
@@ -120,7 +129,7 @@ pub fn show(stage: Stage, subject: &Subject) -> Result<Report, Failure> {
         ProgressBar::hidden()
     };
     let mut decided = |finding: &Finding| line.suspend(|| print(&finding.lines(width())));
-    let found = check(stage, subject, &mut |text| line.set_message(text), &mut decided);
+    let found = check(stage, claims, subject, &mut |text| line.set_message(text), &mut decided);
     line.finish_and_clear();
     let report = found?;
     print(&report.conclusion(width()))?;
@@ -132,7 +141,21 @@ pub fn show(stage: Stage, subject: &Subject) -> Result<Report, Failure> {
 /// # Errors
 /// The server does not start, or nobody listens.
 pub fn report(stage: Stage, subject: &Subject) -> Result<Report, Failure> {
-    check(stage, subject, &mut |_| {}, &mut |_| Ok(()))
+    check(stage, &stage.claims().collect::<Vec<_>>(), subject, &mut |_| {}, &mut |_| Ok(()))
+}
+
+/// Tries one claim of `stage` on `subject`, by its name, and prints nothing.
+///
+/// # Errors
+/// The server does not start, or nobody listens.
+///
+/// # Panics
+/// The stage has no such claim.
+pub fn verdict(stage: Stage, name: &str, subject: &Subject) -> Result<Verdict, Failure> {
+    let claim = stage.claims().find(|claim| claim.name == name);
+    let claim = claim.unwrap_or_else(|| panic!("{stage} has no claim {name}"));
+    let report = check(stage, &[claim], subject, &mut |_| {}, &mut |_| Ok(()))?;
+    Ok(report.findings[0].verdict.clone())
 }
 
 /// For tests: asserts that every claim of `stage` holds for `subject`. On Linux none may be skipped either.
@@ -147,12 +170,32 @@ pub fn assert_is(stage: &str, subject: &Subject) {
         Verdict::Skipped(_) => !cfg!(target_os = "linux"),
         _ => false,
     };
-    assert!(report.findings.iter().all(is_proven), "{:?} is no {stage}:\n{report}", subject.command);
+    let is_whole = report.untried.is_none();
+    assert!(is_whole && report.findings.iter().all(is_proven), "{:?} is no {stage}:\n{report}", subject.command);
 }
 
-/// Tries the claims of `stage` one by one. `tell` is told what is going on, `decided` what was found.
+/// The claim of this name.
+fn claim_named(name: &str) -> Result<&'static Claim, String> {
+    let named = claim::ALL.iter().find(|claim| claim.name == name);
+    named.ok_or_else(|| "there is no such claim; client check --list shows their names".to_owned())
+}
+
+/// The claims to try: all of the stage's, or `only` one of them.
+fn claims_of(stage: Stage, only: Option<&'static Claim>) -> Result<Vec<&'static Claim>, String> {
+    match only {
+        Some(claim) if !claim.stages.contains(&stage) => {
+            let stages: Vec<_> = claim.stages.iter().map(|stage| stage.name()).collect();
+            Err(format!("{} is not claimed of {stage}, but of {}", claim.name, stages.join(", ")))
+        }
+        Some(claim) => Ok(vec![claim]),
+        None => Ok(stage.claims().collect()),
+    }
+}
+
+/// Tries claims of `stage` one by one. `tell` is told what is going on, `decided` what was found.
 fn check(
     stage: Stage,
+    claims: &[&'static Claim],
     subject: &Subject,
     tell: &mut dyn FnMut(String),
     decided: &mut dyn FnMut(&Finding) -> Result<(), Failure>,
@@ -160,25 +203,31 @@ fn check(
     let mut findings = Vec::new();
     tell("starting the server".to_owned());
     let mut candidate = Candidate::new(stage, subject, tell);
-    candidate.prepare()?;
     let mut hopeless = None;
-    for claim in stage.claims() {
-        let verdict = match hopeless {
-            Some(why) => candidate::skipped(why),
-            None => attempt(&mut candidate, claim, &mut hopeless),
-        };
+    for (at, &claim) in claims.iter().enumerate() {
+        let verdict = attempt(&mut candidate, claim, &mut hopeless)?;
         let finding = Finding { claim, verdict };
         decided(&finding)?;
         findings.push(finding);
+        if let Some(why) = hopeless {
+            let untried = claims.len() - at - 1;
+            return Ok(Report { stage, findings, untried: (untried > 0).then_some((untried, why)) });
+        }
     }
-    Ok(Report { stage, findings })
+    Ok(Report { stage, findings, untried: None })
 }
 
 /// Tries a claim. Sets `hopeless` when nothing else need be tried.
-fn attempt(candidate: &mut Candidate, claim: &Claim, hopeless: &mut Option<&'static str>) -> Verdict {
-    if let Err(failure) = candidate.prepare() {
-        *hopeless = Some("the server can't be started again");
-        return candidate::fails(format!("the server can't be started again: {failure}"));
+///
+/// # Errors
+/// The server has never run.
+fn attempt(candidate: &mut Candidate, claim: &Claim, hopeless: &mut Option<&'static str>) -> Result<Verdict, Failure> {
+    match candidate.prepare() {
+        Err(failure) if candidate.has_run() => {
+            *hopeless = Some("the server can't be started again");
+            return Ok(candidate::fails(format!("the server can't be started again: {failure}")));
+        }
+        outcome => outcome?,
     }
     candidate.tell(claim.sentence);
     let verdict = (claim.attempt)(candidate).map_or_else(|verdict| verdict, Verdict::Holds);
@@ -189,15 +238,18 @@ fn attempt(candidate: &mut Candidate, claim: &Claim, hopeless: &mut Option<&'sta
     let mut later = candidate.stage.claims().skip_while(|other| other.name != claim.name).skip(1);
     let may_end = candidate.stage == Stage::E || later.any(|other| other.name == "outlives");
     // A claim that ends the server on purpose has told so, and left none.
-    match (verdict, candidate.last_words()) {
-        (Verdict::Holds(seen), Some(how)) if !may_end => {
-            candidate::fails(format!("{seen}; and then the server ended: {how}"))
-        }
-        (Verdict::Fails(why), Some(how)) if !why.contains(&how) => {
-            candidate::fails(format!("{why}. The server has ended: {how}"))
-        }
-        (verdict, _) => verdict,
-    }
+    Ok(match verdict {
+        Verdict::Holds(seen) if !may_end => match candidate.last_words() {
+            Some(how) => candidate::fails(format!("{seen}; and then the server ended: {how}")),
+            None => Verdict::Holds(seen),
+        },
+        // What it did may be that it began to die.
+        Verdict::Fails(why) => match candidate.wait_for_end(Duration::from_millis(100)) {
+            Some(how) if !why.contains(&how) => candidate::fails(format!("{why}. The server has ended: {how}")),
+            _ => Verdict::Fails(why),
+        },
+        verdict => verdict,
+    })
 }
 
 /// How wide the lines may be: as the terminal, or as most are.

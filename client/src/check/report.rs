@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use super::candidate::counted;
 use super::claim::{Claim, Verdict};
 use super::stage::{self, Stage};
 
@@ -21,11 +22,12 @@ pub struct Finding {
 pub struct Report {
     /// The stage.
     pub stage: Stage,
-    /// Every claim of it.
+    /// The claims that were tried.
     pub findings: Vec<Finding>,
+    /// How many were not, and why: for a server that does not answer, say, nothing else can be told.
+    pub untried: Option<(usize, &'static str)>,
 }
 
-const PLAIN: Style = Style::new();
 const HEADING: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
 const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
@@ -75,23 +77,29 @@ impl Report {
 
     /// How many claims hold, and what to do next. It ends in a newline.
     pub fn conclusion(&self, width: usize) -> String {
-        let (stage, all) = (self.stage, self.findings.len());
+        let stage = self.stage;
+        let (untried, why) = self.untried.unwrap_or_default();
+        let all = self.findings.len() + untried;
+        let is_whole = all == stage.claims().count();
         let hold = self.count(|verdict| matches!(verdict, Verdict::Holds(_)));
-        let mut text = if hold == all {
-            format!("All {all} claims of {stage} hold.")
-        } else {
-            format!("{hold} of {all} claims of {stage} hold")
+        let mut text = match (hold, all) {
+            (1, 1) => format!("This claim of {stage} holds."),
+            _ if hold == all => format!("All {all} claims of {stage} hold."),
+            _ => format!("{hold} of {} of {stage} hold", counted(all, "claim", "claims")),
         };
         let hidden = self.count(|verdict| matches!(verdict, Verdict::Hidden(_)));
         let skipped = self.count(|verdict| matches!(verdict, Verdict::Skipped(_)));
         let failed = self.count(|verdict| matches!(verdict, Verdict::Fails(_)));
-        for (count, what) in [(failed, "failed"), (hidden, "hidden"), (skipped, "skipped")] {
+        for (count, what) in [(failed, "failed"), (hidden, "hidden"), (skipped, "skipped"), (untried, "untried")] {
             if count > 0 {
                 let _ = write!(text, ", {count} {what}");
             }
         }
         if hold < all {
             text.push('.');
+        }
+        if untried > 0 {
+            let _ = write!(text, " The rest was not tried: {why}.");
         }
         let mut style = GOOD;
         if let Some((claim, _)) = self.failed().next() {
@@ -101,6 +109,7 @@ impl Report {
             style = DOUBTFUL;
         }
         if self.holds()
+            && is_whole
             && let Some(next) = stage.next()
         {
             let _ = write!(text, " The next stage is {next}: {}.", next.title());
@@ -117,6 +126,9 @@ impl Display for Report {
     }
 }
 
+/// How wide the names of claims are, in a list.
+const NAMES: usize = 18;
+
 /// The stages and what is claimed of each, or of one of them.
 pub fn list(only: Option<Stage>, width: usize) -> String {
     let mut text = String::new();
@@ -126,8 +138,8 @@ pub fn list(only: Option<Stage>, width: usize) -> String {
         }
         let _ = writeln!(text, "{HEADING}{stage:<4}{}{HEADING:#}", stage.title());
         for claim in stage.claims() {
-            let sentence = wrapped(&format!("- {}", claim.sentence), width, 6);
-            let _ = writeln!(text, "    {PLAIN}{}{PLAIN:#}", sentence.trim_start());
+            let sentence = wrapped(claim.sentence, width, 4 + NAMES);
+            let _ = writeln!(text, "    {:<NAMES$}{}", claim.name, sentence.trim_start());
         }
     }
     text
@@ -161,7 +173,7 @@ mod tests {
 
     fn report(verdicts: impl Fn(&str) -> Verdict) -> Report {
         let findings = Stage::E.claims().map(|claim| Finding { claim, verdict: verdicts(claim.name) });
-        Report { stage: Stage::E, findings: findings.collect() }
+        Report { stage: Stage::E, findings: findings.collect(), untried: None }
     }
 
     #[test]

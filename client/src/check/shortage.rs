@@ -70,6 +70,13 @@ pub fn dies(candidate: &mut Candidate) -> Attempt {
             Stage::D.chapter()
         )));
     };
+    if !(ROOM / 2..=ROOM + ROOM / 2).contains(&count) {
+        candidate.stop();
+        return Err(fails(format!(
+            "it ends after {} with {most} descriptors to be had, and not because they had run out: {how}",
+            counted(count, "client", "clients")
+        )));
+    }
     let deadline = Instant::now() + SOON;
     let hanging = clients
         .iter_mut()
@@ -91,7 +98,8 @@ pub fn lives(candidate: &mut Candidate) -> Attempt {
     const WAIT: Duration = Duration::from_millis(500);
     candidate.may_be_spoiled()?;
     let mut warm = candidate.ask(REQUEST)?.0; // for what a runtime opens at its first client
-    candidate.is_closed_within(&mut warm, SOON)?;
+    let until_closed = candidate.sleep_limit();
+    candidate.is_closed_within(&mut warm, until_closed)?;
     candidate.look_until(SOON, |now| now.children.alive == 0)?;
     let plenty = candidate.look()?.limit;
     let most = limit(candidate, 0)?;

@@ -1,5 +1,6 @@
 //! Claims on what a client meets: answers, their order, and the end of a connection.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use super::candidate::{Answer, Candidate, SILENCE, SOON, counted, fails, skipped, time};
@@ -120,11 +121,10 @@ pub fn body(candidate: &mut Candidate) -> Attempt {
     if candidate.sleep() > SOON {
         return Ok(format!("{seen}; its end was not waited for"));
     }
-    let limit = candidate.sleep_limit();
-    match candidate.is_closed_within(&mut client, limit)? {
-        true => Ok(format!("{seen}, and the connection ended well")),
-        false => Err(fails(format!("answered, and the connection is still open after {}", time(limit)))),
-    }
+    // That the end does not come, or late, is another claim's matter: what is told here is that it is no reset.
+    let limit = candidate.sleep() + SECOND;
+    let has_ended = candidate.is_closed_within(&mut client, limit)?;
+    Ok(if has_ended { format!("{seen}, and the connection ended well") } else { seen })
 }
 
 const UNREAD: &str = "When a socket is closed while bytes wait in it unread, the connection is reset, and the answer may \
@@ -223,8 +223,9 @@ pub fn in_turn_sleeping(candidate: &mut Candidate) -> Attempt {
 }
 
 pub fn at_once(candidate: &mut Candidate) -> Attempt {
-    const HELD: usize = 3;
-    const CLIENTS: usize = 5;
+    // Few enough for a short queue: when that is full, the kernel has a client wait for a second.
+    const HELD: usize = 2;
+    const CLIENTS: usize = 3;
     let mut held: Vec<Probe> = (0..HELD).map(|_| candidate.connect()).collect::<Result<_, _>>()?;
     let mut clients: Vec<Probe> = (0..CLIENTS).map(|_| candidate.connect()).collect::<Result<_, _>>()?;
     let mut slowest = Duration::ZERO;
@@ -267,10 +268,12 @@ pub fn misbehaviour(candidate: &mut Candidate) -> Attempt {
         let mut client = candidate.connect().map_err(harmed)?;
         let limit = SOON + turn * (before as u32 * 2 + 1);
         let _ = client.send(REQUEST);
-        candidate.wait(limit, "a client's turn", || {
-            client.read_until(Instant::now() + Duration::from_millis(50), |received| !received.is_empty()).ok()
+        let its_turn = candidate.wait(limit, "a client's turn", || {
+            let stop = client.read_until(Instant::now() + Duration::from_millis(50), |received| !received.is_empty());
+            stop.map_or_else(|error| (error.kind() != ErrorKind::TimedOut).then_some(()), |_| Some(()))
         });
-        candidate.ask_on(&mut client, b"", SOON).map_err(harmed)?;
+        let rest = if its_turn.is_some() { SOON } else { Duration::ZERO };
+        candidate.ask_on(&mut client, b"", rest).map_err(harmed)?;
     }
     let count = silent.len() + leaving.len();
     Ok(format!("{}, and the next one was answered each time", counted(count, "such client", "such clients")))
