@@ -108,7 +108,7 @@ fn check_start(exercise: &Exercise) -> Result<bool, Failure> {
         return Ok(false);
     };
     if !check::show(stage, &subject(stage, &program))?.holds() {
-        print(&format!("For a hint: {}\n", command(stage, " --hint")))?;
+        print(&format!("\nFor a hint: {}\n", command(stage, " --hint")))?;
         return Ok(false);
     }
     // Edited while it was checked, it is not what passed; the list compares the two.
