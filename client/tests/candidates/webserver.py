@@ -2,7 +2,8 @@
 
 Run: python3 webserver.py STAGE PORT SLEEP
 
-STAGE is one of 3a, 3c, 3d, 3e, 3f, 3g, or `once` (3c that takes one recv for a request), or `threads`.
+STAGE is one of 3a, 3c, 3d, 3e, 3f, 3g, or one with a flaw: `once` (3c that takes one recv for a request), `copy` (3c
+whose children keep the listener open), `fragile` (3a that dies of a client that resets); or `threads`.
 """
 
 import errno
@@ -61,7 +62,8 @@ def serve_in_thread(connection):
 
 def serve_in_child(listener, connection):
     if os.fork() == 0:
-        listener.close()
+        if STAGE != "copy":
+            listener.close()
         try:
             handle_request(connection)
         except OSError:
@@ -90,6 +92,9 @@ def main():
         connection = accept(listener)
         if STAGE == "threads":
             threading.Thread(target=serve_in_thread, args=[connection], daemon=True).start()
+        elif STAGE == "fragile":
+            handle_request(connection)
+            connection.close()
         elif STAGE == "3a":
             try:
                 handle_request(connection)
