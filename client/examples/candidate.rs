@@ -5,11 +5,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::process;
 use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen as listen_on, socket};
 use nix::unistd::{ForkResult, fork, setsid};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nHello, World!\n";
@@ -75,6 +77,13 @@ fn main() -> io::Result<()> {
                 }
             }
             one_after_the_other(listener)
+        }
+        // Its port has to rest when it has ended: std sets SO_REUSEADDR, and this does not.
+        "without-reuseaddr" => {
+            let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None)?;
+            bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port))?;
+            listen_on(&socket, Backlog::new(5)?)?;
+            one_after_the_other(TcpListener::from(socket))
         }
         // It answers once, and listens no more.
         "closes-its-listener" => {

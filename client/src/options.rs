@@ -23,6 +23,9 @@ Examples, with a server running in another terminal:
 Every connection sends its request as soon as it is open. None is closed before all are open, so the server has all \
 of them at once, as far as it takes them.
 
+Where the server runs on this machine, the table ends with what the run did to it: its open descriptors, its children \
+and its zombies, before and after.
+
 Exit code: 0 when the server answered and closed every connection, 1 when it did not, 2 for wrong usage.";
 
 /// Makes many connections to a web server at once, and tells what became of each

@@ -70,7 +70,7 @@ pub fn are_here(addresses: &[SocketAddr]) -> bool {
 /// What it takes to put another machine under load.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Permission {
-    /// Needed for a host that is not this machine: you answer for what this does to it
+    /// Needed to put a host under load that is not this machine: you answer for what that does to it
     #[arg(long = "i-may-stress-this-host")]
     pub is_given: bool,
 }

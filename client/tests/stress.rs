@@ -11,8 +11,9 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use client::binary::built;
 use client::kernel::processes;
-use client::server::{Limit, PATIENCE, limit, pid, start_afresh};
+use client::server::{Limit, PATIENCE, Server, limit, pid, start_afresh};
 use client::wait;
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill, killpg};
@@ -155,6 +156,14 @@ impl Said {
         self.row(label).split(' ').next().unwrap().parse().unwrap()
     }
 
+    /// What stands in the row `label` before the run and after it.
+    #[track_caller]
+    fn before_and_after(&self, label: &str) -> [u32; 2] {
+        let numbers: Vec<_> =
+            self.row(label).split_whitespace().take(2).map(|number| number.parse().unwrap()).collect();
+        numbers.try_into().unwrap()
+    }
+
     /// The median in the row `label`, in seconds.
     #[track_caller]
     fn seconds(&self, label: &str) -> f64 {
@@ -196,7 +205,10 @@ fn a_server_that_answers_and_closes_passes() {
     ]);
     assert_eq!((said.code, said.errors.as_str()), (Some(0), ""), "no progress bar in a file");
     assert!(!said.output.contains('\x1b'), "no colours in a file: {:?}", said.output);
-    assert_eq!(said.output.lines().count(), 9, "a table and nothing else:\n{}", said.output);
+    let lines: Vec<_> = said.output.lines().collect();
+    // The server is this test, and what else it does meanwhile is seen as well.
+    let heading = format!("(process {})", process::id());
+    assert!(lines[9].is_empty() && lines[10].contains(&heading), "a table and then the server:\n{}", said.output);
 
     let requests: Vec<String> = requests.try_iter().collect();
     assert_eq!(requests.len(), 12);
@@ -507,10 +519,8 @@ fn a_descriptor_limit_that_leaves_no_room_for_pipes_is_named() {
     assert_eq!((said.code, said.output.as_str(), said.errors.lines().count()), (Some(1), "", 1));
 }
 
-#[test]
-fn the_clients_own_process_limit_is_named() {
-    let (port, _requests) = serve(send(ANSWER));
-    // Root has no such limit. Another user must be able to get at the program, wherever the target folder is.
+/// The client as a file that another user can run, wherever the target folder is; and the folder that it is in.
+fn anybodys_client() -> (tempfile::TempDir, Command) {
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     let copy = folder.path().join("client");
     // By a process of its own: a file can't be run that is open for writing, and what this process has open, a child
@@ -519,10 +529,23 @@ fn the_clients_own_process_limit_is_named() {
     for path in [folder.path(), copy.as_path()] {
         set_permissions(path, Permissions::from_mode(0o755)).unwrap();
     }
-    let mut command = Command::new(copy);
+    let command = Command::new(copy);
+    (folder, command)
+}
+
+/// The id of a user who is nobody, and none of part3's tests.
+fn nobody() -> u32 {
+    100_007 + process::id() * 8
+}
+
+#[test]
+fn the_clients_own_process_limit_is_named() {
+    let (port, _requests) = serve(send(ANSWER));
+    // Root has no such limit.
+    let (_folder, mut command) = anybodys_client();
     command.args(["--max-clients", "5", "--max-conns", "2", "--port", &port.to_string()]);
     if geteuid().is_root() {
-        command.uid(100_007 + process::id() * 8); // nobody's, and none of part3's tests
+        command.uid(nobody());
     }
     let said = run(limit(&mut command, Limit::Processes, 3));
     said.has(&["not started (fork: EAGAIN) ", "fork is this client's limit, not the server's: "]);
@@ -644,4 +667,169 @@ fn a_terminal_sees_a_progress_bar_that_goes_away() {
     let shown = in_terminal(&mut client(port, "--timeout 0.5"), true);
     assert!(shown.contains("0 of 1 done"), "{shown:?}");
     assert!(shown.ends_with("\r\x1b[2K") && !shown.contains("\x1b[?25l"), "cleared, and no hidden cursor: {shown:?}");
+}
+
+/// A stage of part3, with what it says thrown away.
+fn stage(name: &str, arguments: &[&str]) -> Server {
+    let program = built("part3", name).unwrap();
+    Server::start(Command::new(program).args(["--port", "0"]).args(arguments)).unwrap()
+}
+
+#[test]
+fn a_server_that_leaves_nothing_behind_has_the_same_numbers_before_and_after() {
+    let server = stage("webserver3g", &[]);
+    for _ in 0..2 {
+        let said = run(&mut client(server.port(), "--max-clients 32"));
+        said.has(&[
+            &format!("webserver3g (process {}) before after", server.id()),
+            "children alive 0 0",
+            "zombies 0 0",
+        ]);
+        assert_eq!(said.before_and_after("descriptors"), [4, 4], "{}", said.output);
+        assert!(said.row("descriptors").contains(" of "), "{}", said.output);
+        assert_eq!(said.output.lines().count(), 14, "and nothing is said of it:\n{}", said.output);
+        assert_eq!(said.code, Some(0));
+    }
+}
+
+#[test]
+fn zombies_are_shown_and_told_in_one_line() {
+    let server = stage("webserver3f", &[]);
+    let said = run(&mut client(server.port(), "--max-clients 128"));
+    let [before, zombies] = said.before_and_after("zombies");
+    assert!(before == 0 && zombies > 0, "{}", said.output);
+    let word = if zombies == 1 { "zombie" } else { "zombies" };
+    let line = format!("\nwebserver3f: 4 descriptors, 0 children, {zombies} {word}\nA zombie is a child");
+    assert!(said.output.contains(&line), "{}", said.output);
+    assert_eq!(server.children().unwrap().zombies, zombies as usize, "as the kernel's tables say");
+    assert_eq!(said.code, Some(0), "every client was answered");
+
+    let again = run(&mut client(server.port(), ""));
+    assert_eq!(again.before_and_after("zombies")[0], zombies, "{}", again.output);
+}
+
+#[test]
+fn kept_connections_are_shown() {
+    let server = stage("webserver3d", &[]);
+    let said = run(&mut client(server.port(), "--max-conns 5 --timeout 2"));
+    assert_eq!(said.before_and_after("descriptors"), [4, 9], "{}", said.output);
+    said.has(&["zombies 0 5", "webserver3d: 9 descriptors, 0 children, 5 zombies", "More descriptors than before"]);
+    assert_eq!(said.code, Some(1));
+}
+
+#[test]
+fn children_that_sleep_on_are_shown_and_not_waited_for() {
+    let server = stage("webserver3c", &["--sleep", "3600"]);
+    let started = Instant::now();
+    let said = run(&mut client(server.port(), "--max-conns 3 --timeout 1"));
+    said.has(&["children alive 0 3", "webserver3c: 4 descriptors, 3 children, 0 zombies", "More children than before"]);
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_server_is_given_the_time_to_come_to_rest() {
+    let mut shell = Command::new("sh");
+    let mut process =
+        shell.args(["-c", "read line; sleep 0.2 & wait; read line"]).stdin(Stdio::piped()).spawn().unwrap();
+    let id = process.id();
+    let mut input = process.stdin.take().unwrap();
+    let (listener, port) = listener();
+    let server = thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        read_request(&mut connection);
+        input.write_all(b"go on\n").unwrap();
+        // A child that is at work for a moment longer than the client waits for its answer.
+        let child = wait::until(PATIENCE, || processes::alive_children(id).ok()?.first().copied());
+        connection.write_all(ANSWER).unwrap();
+        (input, child)
+    });
+    let said = run(&mut client(port, &format!("--pid {id}")));
+    let (_input, child) = server.join().unwrap();
+    assert!(child.is_some() && said.before_and_after("children alive") == [0, 0], "{}", said.output);
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
+
+#[test]
+fn the_end_of_the_server_is_told() {
+    for (killed, end) in [(true, "was killed by SIGKILL."), (false, "exited with code 3.")] {
+        // Not what listens, for that is this test; whatever has the id is looked at.
+        let mut shell = Command::new("sh");
+        let mut process = shell.args(["-c", "read line; exit 3"]).stdin(Stdio::piped()).spawn().unwrap();
+        let id = process.id();
+        let (listener, port) = listener();
+        let server = thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            read_request(&mut connection);
+            if killed {
+                process.kill().unwrap();
+            }
+            drop(process.stdin.take());
+            process.wait().unwrap();
+            connection.write_all(ANSWER).unwrap();
+        });
+        let said = run(&mut client(port, &format!("--pid {id}")));
+        server.join().unwrap();
+        let told = said.output.replace('\n', " ");
+        let unknown = "ended, and only its parent can tell how."; // before Linux 6.15
+        let ends = [end, unknown].map(|end| format!("During the run, sh (process {id}) {end}"));
+        assert!(ends.iter().any(|end| told.contains(end)), "{}", said.output);
+        assert!(!said.output.contains("before"), "{}", said.output);
+        assert_eq!(said.code, Some(0));
+    }
+}
+
+#[test]
+fn a_process_that_is_not_there_is_a_failure_before_anything_is_sent() {
+    let (listener, port) = listener();
+    let mut ended = Command::new("true").spawn().unwrap();
+    ended.wait().unwrap();
+    let said = run(&mut client(port, &format!("--pid {}", ended.id())));
+    let expected = format!(
+        "client: look at process {0}: there is no process {0} (ps -A lists those that there are)\n",
+        ended.id()
+    );
+    assert_eq!((said.code, said.output.as_str(), said.errors), (Some(1), "", expected));
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn the_server_of_another_user_is_not_shown() {
+    if !geteuid().is_root() {
+        assert!(std::env::var_os("SKIP_NOTHING").is_none_or(|value| value == "0"), "it needs root");
+        eprintln!("skipped: it needs root, to become another user");
+        return;
+    }
+    let (port, _requests) = serve(send(ANSWER));
+    let (_folder, mut command) = anybodys_client();
+    command.uid(nobody()).args(["--port", &port.to_string()]);
+    let said = run(&mut command);
+    let line =
+        format!("not shown: what listens on port {port} is another user's (user id 0), and may not be looked at.");
+    assert!(said.output.replace('\n', " ").contains(&line), "{}", said.output);
+    assert!(!said.output.contains("before"), "{}", said.output);
+    assert_eq!(said.code, Some(0));
+
+    let said = run(command.args(["--pid", &process::id().to_string()]));
+    let line = format!("not shown: process {} is another user's, and may not be looked at.", process::id());
+    assert!(said.output.replace('\n', " ").contains(&line), "{}", said.output);
+}
+
+#[test]
+fn another_machine_is_not_put_under_load_without_permission() {
+    let started = Instant::now();
+    let said = run(&mut client(8888, "--host 192.0.2.1 --max-clients 64 --max-conns 2")); // nobody's (RFC 5737)
+    let expected = "client: 192.0.2.1:8888 is not this machine, and this would make 128 connections to it; if you \
+                    answer for that, add --i-may-stress-this-host\n";
+    assert_eq!((said.code, said.output.as_str(), said.errors.as_str()), (Some(1), "", expected));
+    assert!(started.elapsed() < Duration::from_secs(10), "refused, not tried");
+}
+
+#[test]
+fn a_terminal_sees_zombies_in_colour() {
+    let server = stage("webserver3d", &[]);
+    let shown = in_terminal(&mut client(server.port(), "--max-conns 2 --timeout 1"), false);
+    assert!(shown.contains("\x1b[33m  zombies"), "{shown:?}");
+    assert!(shown.contains("\x1b[33mwebserver3d: 6 descriptors, 0 children, 2 zombies\x1b[0m"), "{shown:?}");
 }

@@ -370,7 +370,7 @@ impl<'a> Candidate<'a> {
     }
 
     /// Whether its process has ended. Of one whose process can't be found that is not known.
-    pub fn has_ended(&self) -> bool {
+    pub fn has_ended(&mut self) -> bool {
         self.end().is_some()
     }
 
@@ -383,8 +383,21 @@ impl<'a> Candidate<'a> {
         self.last_words()
     }
 
-    fn end(&self) -> Option<End> {
-        self.now.as_ref()?.watched.as_ref()?.ended()
+    fn end(&mut self) -> Option<End> {
+        let running = self.now.as_mut()?;
+        let end = running.watched.as_ref()?.ended()?;
+        // A shell may have started it, and start another in its place.
+        let (Some(family), Some(server)) = (&running.family, running.server) else { return Some(end) };
+        if server.id == family.first() {
+            return Some(end);
+        }
+        let port = running.address.port();
+        let found = wait::until(Duration::from_millis(50), || listener_of(&family.close_members().ok()?, Some(port)));
+        let Some((server, listener)) = found else { return Some(end) };
+        running.server = Some(server);
+        running.listener = Some(listener);
+        running.watched = Watched::of(server.id).ok();
+        None
     }
 
     /// How it ended and what it said last, if it has ended.

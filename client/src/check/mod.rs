@@ -52,7 +52,7 @@ Exit code: 0 when no claim failed, 1 when one did, 2 for wrong usage.";
 #[command(after_help = EXAMPLES)]
 pub struct Options {
     /// The stage that the server is meant to be: 1, 2, or 3a to 3h
-    #[arg(value_name = "STAGE", required_unless_present = "list")]
+    #[arg(value_name = "STAGE")]
     stage: Option<Stage>,
 
     /// List the stages and what is claimed of each
@@ -100,6 +100,7 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
             let claims = claims_of(stage, options.claim).unwrap_or_else(|why| wrong_usage(why));
             Ok(show_claims(stage, &claims, &Subject { command, host, port, sleep, patience, permission })?.holds())
         }
+        None if !options.list => wrong_usage("which stage is it to be? 1, 2, or 3a to 3h; --list tells them"),
         only => {
             print(&report::list(only, width()))?;
             Ok(true)

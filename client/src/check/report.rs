@@ -104,7 +104,7 @@ impl Report {
         let mut style = GOOD;
         if let Some((claim, _)) = self.failed().next() {
             style = BAD;
-            let _ = write!(text, " To fix first: {}. It is told in {}.", claim.sentence, stage.chapter());
+            let _ = write!(text, " To fix first: {} (told in {}).", claim.sentence, claim.told.chapter());
         } else if hidden + skipped > 0 {
             style = DOUBTFUL;
         }

@@ -38,8 +38,9 @@ pub struct OpenSocket {
     pub address: Option<SocketAddr>,
 }
 
-/// Reads what `lsof -nP -i -F pdtn` lists, or less: a line for each field, named by its first letter. `p` is the process,
-/// for all descriptors that follow; `f` begins a descriptor, `t` is IPv4 or IPv6, `d` the device, `n` the addresses.
+/// Reads what `lsof -nP -i -F pfdtn` lists, or less: a line for each field, named by its first letter. `p` is the
+/// process, for all descriptors that follow; `f` begins a descriptor, `t` is IPv4 or IPv6, `d` the device, `n` the
+/// addresses.
 pub fn parse_lsof(listed: &str) -> Vec<OpenSocket> {
     let mut sockets: Vec<OpenSocket> = Vec::new();
     let (mut process, mut device, mut is_v6) = (None, None, false);

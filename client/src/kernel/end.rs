@@ -108,9 +108,13 @@ mod linux {
             match descriptor {
                 // SAFETY: the kernel has just made it for this process, and nobody else knows of it.
                 Ok(number) => Ok(Handle::Descriptor(unsafe { OwnedFd::from_raw_fd(number as i32) })),
-                Err(Errno::ENOSYS | Errno::EPERM | Errno::EACCES) => Ok(Handle::Start(Stat::of(pid)?.start)),
+                Err(Errno::ENOSYS | Errno::EPERM | Errno::EACCES) => Handle::start_of(pid),
                 Err(errno) => Err(errno.into()),
             }
+        }
+
+        pub fn start_of(pid: u32) -> io::Result<Handle> {
+            Ok(Handle::Start(Stat::of(pid)?.start))
         }
 
         pub fn ended(&self, pid: u32) -> Option<End> {
@@ -226,6 +230,13 @@ mod tests {
         Command::new("sleep").arg("60").spawn().unwrap()
     }
 
+    /// Whether this is Linux 6.15 or later.
+    fn tells_how() -> bool {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let mut numbers = release.split('.').map(|number| number.parse().unwrap_or(0));
+        (numbers.next(), numbers.next()) >= (Some(6), Some(15))
+    }
+
     fn end_of(watched: &Watched) -> Option<End> {
         wait::until(Duration::from_secs(10), || watched.ended())
     }
@@ -263,8 +274,23 @@ mod tests {
         let watched = Watched::of(child.id()).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
-        let ends = [Some(End::Killed(9)), Some(End::Unknown)]; // by the kernel's version
-        assert!(ends.contains(&end_of(&watched)), "{:?}", watched.ended());
+        let expected = if tells_how() { End::Killed(9) } else { End::Unknown };
+        assert_eq!(end_of(&watched), Some(expected));
+        assert_eq!(watched.ended(), Some(expected), "and again");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn without_a_pidfd_the_start_of_a_process_tells_it_from_others() {
+        let mut child = sleeping();
+        let Handle::Start(start) = Handle::start_of(child.id()).unwrap() else { panic!("a start") };
+        let watched = |start| Watched { pid: child.id(), handle: Handle::Start(start) };
+        assert_eq!((watched(start).ended(), watched(start + 1).ended()), (None, Some(End::Unknown)));
+        let watched = watched(start);
+        child.kill().unwrap();
+        assert_eq!(end_of(&watched), Some(End::Killed(9)), "a zombie");
+        child.wait().unwrap();
+        assert_eq!(end_of(&watched), Some(End::Unknown));
     }
 
     #[test]

@@ -156,3 +156,99 @@ fn parse_socket(bytes: &[u8]) -> Option<Listener> {
 fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     bytes.get(offset..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: i32, flags: i32, sequence: u32, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(((HEADER + payload.len()) as u32).to_ne_bytes());
+        bytes.extend((kind as u16).to_ne_bytes());
+        bytes.extend((flags as u16).to_ne_bytes());
+        bytes.extend(sequence.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(payload);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn socket(family: i32, port: u16, address: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![family as u8, TCP_LISTEN as u8, 0, 0];
+        bytes.extend(port.to_be_bytes());
+        bytes.resize(8, 0);
+        bytes.extend(address);
+        bytes.resize(56, 0);
+        for number in [3_u32, 5, 1000, 4711] {
+            bytes.extend(number.to_ne_bytes());
+        }
+        bytes
+    }
+
+    fn answer() -> Answer {
+        Answer { sequence: 7, listeners: Vec::new(), is_consistent: true }
+    }
+
+    const SOCKET_KIND: i32 = SOCK_DIAG_BY_FAMILY as i32;
+
+    #[test]
+    fn sockets_are_read_up_to_the_end_of_the_answer() {
+        let mut answer = answer();
+        let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1];
+        let first = [
+            message(SOCKET_KIND, libc::NLM_F_MULTI, 6, &socket(libc::AF_INET, 1, &[127, 0, 0, 1])), // asked before
+            message(SOCKET_KIND, libc::NLM_F_MULTI, 7, &socket(libc::AF_INET, 8888, &[127, 0, 0, 1])),
+            message(libc::NLMSG_NOOP, 0, 7, &[]),
+            message(SOCKET_KIND, libc::NLM_F_MULTI, 7, &socket(libc::AF_INET6, 8889, &mapped)),
+        ];
+        assert!(!answer.take(&first.concat()).unwrap());
+        let second = message(SOCKET_KIND, libc::NLM_F_MULTI, 7, &socket(libc::AF_INET6, 8890, &[0; 16]));
+        assert!(!answer.take(&second).unwrap());
+        assert!(answer.take(&message(libc::NLMSG_DONE, libc::NLM_F_MULTI, 7, &[0; 4])).unwrap());
+        let read: Vec<_> = answer.listeners.iter().map(|listener| listener.address.to_string()).collect();
+        assert_eq!(read, ["127.0.0.1:8888", "127.0.0.1:8889", "[::]:8890"]);
+        let address = answer.listeners[0].address;
+        let expected = Listener { address, inode: 4711, waiting: 3, backlog: Some(5), user: Some(1000) };
+        assert_eq!((answer.listeners[0], answer.is_consistent), (expected, true));
+    }
+
+    #[test]
+    fn tables_that_changed_meanwhile_are_noticed() {
+        for flags in [libc::NLM_F_DUMP_INTR, libc::NLM_F_DUMP_INTR | libc::NLM_F_MULTI] {
+            let mut answer = answer();
+            assert!(answer.take(&message(libc::NLMSG_DONE, flags, 7, &[0; 4])).unwrap());
+            assert!(!answer.is_consistent);
+        }
+    }
+
+    #[test]
+    fn an_error_is_passed_on() {
+        let refusal = (-(Errno::EPERM as i32)).to_ne_bytes();
+        for kind in [libc::NLMSG_ERROR, libc::NLMSG_DONE] {
+            let error = answer().take(&message(kind, 0, 7, &refusal)).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(Errno::EPERM as i32));
+        }
+        assert!(answer().take(&message(libc::NLMSG_OVERRUN, 0, 7, &[])).is_err());
+    }
+
+    #[test]
+    fn what_is_cut_off_is_an_error() {
+        let whole = message(SOCKET_KIND, 0, 7, &socket(libc::AF_INET, 8888, &[127, 0, 0, 1]));
+        for length in 1..whole.len() {
+            assert!(answer().take(&whole[..length]).is_err(), "{length}");
+        }
+        assert!(answer().take(&[0; 64]).is_err(), "a length of 0 would never end");
+        assert!(answer().take(&message(SOCKET_KIND, 0, 7, &[0; SOCKET])).is_err(), "no address family");
+    }
+
+    #[test]
+    fn the_kernel_answers() {
+        let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        nix::sys::socket::listen(&socket, nix::sys::socket::Backlog::new(7).unwrap()).unwrap();
+        let address = socket.local_addr().unwrap();
+        // Some containers forbid it; then the files in /proc are what is read.
+        let Ok(listeners) = listeners() else { return };
+        let found = listeners.iter().find(|listener| listener.address == address).unwrap();
+        assert_eq!(found.backlog, Some(7));
+    }
+}

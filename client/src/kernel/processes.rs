@@ -301,7 +301,7 @@ mod linux {
 mod others {
     use std::io;
 
-    use super::{Process, file_name, no_such_process};
+    use super::{Process, exists, file_name, no_such_process};
     use crate::kernel::commands::{self, output};
 
     /// All processes.
@@ -334,13 +334,16 @@ mod others {
         }
     }
 
-    pub fn read_descriptor_limit(_pid: u32) -> io::Result<Option<u64>> {
-        Ok(None)
+    pub fn read_descriptor_limit(pid: u32) -> io::Result<Option<u64>> {
+        if exists(pid) { Ok(None) } else { Err(no_such_process(pid)) }
     }
 
     pub fn read_sockets(pid: u32) -> io::Result<Vec<u64>> {
         let listed = output("lsof", &["-nP", "-a", "-p", &pid.to_string(), "-i", "-F", "pd"])?;
-        Ok(commands::parse_lsof(&listed).into_iter().map(|file| file.device).collect())
+        if listed.is_empty() {
+            count_descriptors(pid)?; // it may not be looked at
+        }
+        Ok(commands::parse_lsof(&listed).into_iter().map(|socket| socket.device).collect())
     }
 
     pub fn names(pid: u32) -> io::Result<(String, Vec<String>)> {
@@ -355,6 +358,8 @@ mod others {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+
     use super::*;
 
     #[test]
@@ -390,7 +395,8 @@ mod tests {
 
     #[test]
     fn a_child_is_counted_while_it_lives_and_when_it_is_a_zombie() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut sleep = std::process::Command::new("sleep");
+        let mut child = sleep.arg("60").process_group(0).spawn().unwrap();
         let here = std::process::id();
         assert!(alive_children(here).unwrap().contains(&child.id()));
         assert!(family(here).unwrap().iter().any(|process| process.id == child.id()));

@@ -1,7 +1,7 @@
 //! What a run does to the server: what the kernel's tables say of it before, and again when it has come to rest.
 
 use std::fmt::{Display, Write};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -63,37 +63,40 @@ impl Subject {
     /// Looks at it once more, when it has come to rest.
     pub fn look_again(self) -> Traces {
         match self {
-            Subject::Shown(server) => {
-                let after = server.at_rest();
-                Traces::Shown { name: server.name, pid: server.process.id(), before: server.before, after }
-            }
+            Subject::Shown(server) => match server.at_rest() {
+                Ok(after) => {
+                    Traces::Shown { name: server.name, pid: server.process.id(), before: server.before, after }
+                }
+                Err(error) => Traces::Hidden(error.to_string()),
+            },
             Subject::Hidden(why) => Traces::Hidden(why),
         }
     }
 }
 
 impl Server {
-    fn look(pid: u32) -> std::io::Result<Server> {
+    fn look(pid: u32) -> io::Result<Server> {
         let process = Watched::of(pid)?;
         Ok(Server { name: processes::name(pid)?, process, before: look(pid)? })
     }
 
-    /// A look when it has come to rest, or has had the time for it. Children that sleep on are not waited for.
-    fn at_rest(&self) -> Result<Look, End> {
+    /// A look when it has come to rest, or has had the time for it; or how it has ended. Children that sleep on are not
+    /// waited for.
+    fn at_rest(&self) -> io::Result<Result<Look, End>> {
         let deadline = Instant::now() + REST;
         let (mut last, mut agreeing) = (None, 0);
         loop {
             let now = look(self.process.id());
             // What was seen then may have been another process, which has got its id.
             if let Some(end) = self.process.ended() {
-                return Err(end);
+                return Ok(Err(end));
             }
-            let Ok(now) = now else { return Err(End::Unknown) };
+            let now = now?;
             agreeing = if last == Some(now) { agreeing + 1 } else { 1 };
             last = Some(now);
             let enough = if left_behind(&self.before, &now) { AGREEING } else { 2 };
             if agreeing >= enough || Instant::now() >= deadline {
-                return Ok(now);
+                return Ok(Ok(now));
             }
             sleep(TICK);
         }
