@@ -269,10 +269,10 @@ fn a_server_that_does_not_start() {
     let patience = Duration::from_secs(1);
     let begin = Instant::now();
     let failure =
-        check::report(Stage::A, &Subject { patience, ..candidate("never-listens", "mark-never") }).unwrap_err();
+        check::report(Stage::A, &Subject { patience, ..candidate("never-listens", "mark-mute") }).unwrap_err();
     assert!(failure.to_string().contains("does not listen on port"), "{failure}");
     assert!(begin.elapsed() < PATIENCE);
-    assert_nothing_is_left("mark-never");
+    assert_nothing_is_left("mark-mute");
     let failure = check::report(Stage::A, &Subject::started_by(["/no/such/server"])).unwrap_err();
     assert!(failure.to_string().starts_with("start /no/such/server: "), "{failure}");
 }

@@ -219,6 +219,12 @@ pub fn in_turn_sleeping(candidate: &mut Candidate) -> Attempt {
             time(least)
         )));
     }
+    candidate.ask_on(&mut second, b"", SOON)?;
+    if !second.is_silent_for(SILENCE).unwrap_or(false) {
+        return Err(fails(
+            "the second client's connection is closed at once: the server sleeps for the first one only",
+        ));
+    }
     Ok(format!("answered {} after the first", time(waited)))
 }
 
