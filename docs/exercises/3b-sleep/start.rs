@@ -3,7 +3,7 @@
 //! Task: this server is to answer, to sleep, and only then to close the connection, so that you can watch a client wait
 //! for the end of an answer that it has. But curl ends at once. The server does sleep: a second client has to wait. So
 //! the connection is closed before that. By whom, for no line says so? Have it closed after the sleep.
-//! Now: "the answer comes at once, and the server sleeps before it closes the connection" fails.
+//! Now: "the answer comes at once, and the server sleeps before it closes the connection" fails, and more.
 //! Try: `cargo run -p docs --example exercise-3b -- --sleep 5`, and in a second terminal
 //! `time curl http://localhost:8888/hello`
 

@@ -16,7 +16,7 @@ use part3::{Defaults, Failure, Options, RESPONSE, accept, child, listen, print, 
 use part3::{stage, write_all};
 
 fn main() -> ExitCode {
-    run(stage!(), Defaults { backlog: 128, sleep: Some(60) }, serve_forever)
+    run(stage!(), Defaults { backlog: 5, sleep: Some(60) }, serve_forever)
 }
 
 fn serve_forever(options: &Options) -> Result<Infallible, Failure> {
