@@ -121,7 +121,7 @@ impl<'a> Candidate<'a> {
             }
         }
         if is_started_here {
-            return self.start(None, None);
+            return self.start(None);
         }
         match self.now {
             None => self.find(),
@@ -161,11 +161,12 @@ impl<'a> Candidate<'a> {
 
     // ------------------------------------------------------------ start, find, stop
 
-    /// Starts it afresh: on `port`, if `{port}` is part of the command, and with room for `descriptors`, if given.
+    /// Starts it afresh, with room for `descriptors` if given. If it has served before and does not set SO_REUSEADDR, its
+    /// port may have to rest first; that is waited for.
     ///
     /// # Errors
     /// It ends before it listens, does not listen within its patience, or its port is somebody else's.
-    pub fn start(&mut self, port: Option<u16>, descriptors: Option<u32>) -> Result<(), Failure> {
+    pub fn start(&mut self, descriptors: Option<u32>) -> Result<(), Failure> {
         self.stop();
         let is_first = !self.has_run;
         if let (true, Some(port)) = (is_first, self.subject.port)
@@ -175,18 +176,27 @@ impl<'a> Candidate<'a> {
         }
         let deadline = Instant::now() + PORT_RESTS;
         loop {
-            let failure = match self.start_once(port, descriptors) {
+            let failure = match self.start_once(None, descriptors) {
                 Err(failure @ Failure::Ended { .. }) if !is_first => failure,
                 outcome => return outcome,
             };
-            // It has served before. A port without SO_REUSEADDR rests for a while.
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || descriptors.is_some() || port.is_some() {
+            if left.is_zero() {
                 return Err(failure);
             }
             (self.tell)(format!("it does not start again; trying for {} s, its port may have to rest", left.as_secs()));
             std::thread::sleep(Duration::from_secs(1));
         }
+    }
+
+    /// Starts it again at once, on the port of before if `{port}` is part of the command.
+    ///
+    /// # Errors
+    /// Those of [`Candidate::start`].
+    pub fn start_again(&mut self) -> Result<(), Failure> {
+        let port = self.address().port();
+        self.interrupt();
+        self.start_once(Some(port), None)
     }
 
     fn start_once(&mut self, port: Option<u16>, descriptors: Option<u32>) -> Result<(), Failure> {
@@ -284,7 +294,7 @@ impl<'a> Candidate<'a> {
     }
 
     /// Asks its process to end as Ctrl-C does, and then ends all of it.
-    pub fn interrupt(&mut self) {
+    fn interrupt(&mut self) {
         if let Some(Running { family: Some(family), server: Some(server), .. }) = &mut self.now {
             let _ = nix::sys::signal::kill(crate::server::pid(server.id), Signal::SIGINT);
             wait::until(Duration::from_millis(500), || family.members().ok()?.is_empty().then_some(()));
@@ -306,11 +316,6 @@ impl<'a> Candidate<'a> {
     /// Whether it has run at all.
     pub fn has_run(&self) -> bool {
         self.has_run
-    }
-
-    /// Whether its command says where the port goes.
-    pub fn port_is_chosen(&self) -> bool {
-        self.subject.command.iter().any(|word| word.to_string_lossy().contains("{port}"))
     }
 
     // ------------------------------------------------------------ what it is now

@@ -292,8 +292,7 @@ pub fn port_is_free(candidate: &mut Candidate) -> Attempt {
     // The server closes first, so it is on its side that TCP remembers the connection for a minute.
     candidate.is_closed_within(&mut client, SOON)?;
     drop(client);
-    candidate.interrupt();
-    let start = candidate.start(candidate.port_is_chosen().then_some(port), None);
+    let start = candidate.start_again();
     let again = candidate.address().port();
     match start {
         Ok(()) if again != port => {
