@@ -1,4 +1,4 @@
-//! The programs of this workspace, for tests of packages that don't own them.
+//! The programs of this workspace, for tests of packages that don't own them, and for exercises.
 //!
 //! Cargo tells a test where the binaries of its own package are (`CARGO_BIN_EXE_...`), and builds no others for it.
 
@@ -26,6 +26,25 @@ pub fn built_example(package: &str, name: &str) -> io::Result<PathBuf> {
     Ok(built_target(package, "--example", name)?.join("examples").join(name))
 }
 
+/// The same for all examples of `package`. Returns the folder that they are in.
+///
+/// # Errors
+/// One of them can't be built; cargo has said why on standard error.
+pub fn built_examples(package: &str) -> io::Result<PathBuf> {
+    Ok(built_target(package, "--examples", "")?.join("examples"))
+}
+
+/// Builds an example for a reader, who sees what cargo does and what it has to say about the code. Returns where the
+/// example is, or `None` if it does not compile.
+///
+/// # Errors
+/// Cargo can't be run.
+pub fn build_for_reader(package: &str, name: &str) -> io::Result<Option<PathBuf>> {
+    let folder = profile_folder()?;
+    let is_built = cargo_build(&["--package", package, "--example", name], &folder)?.status()?.success();
+    Ok(is_built.then(|| folder.join("examples").join(name)))
+}
+
 /// Builds several programs with `features` that all of their packages have; each is given as its package and its name.
 /// Returns where they are, and that is where [`built`] puts those without features: whoever comes later wins.
 ///
@@ -50,7 +69,8 @@ fn built_target(package: &str, kind: &'static str, name: &str) -> io::Result<Pat
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let program = (package.to_owned(), kind, name.to_owned());
     if !built.contains(&program) {
-        build(&["--package", package, kind, name], &folder)?;
+        let arguments = ["--package", package, kind, name];
+        build(arguments.strip_suffix(&[""]).unwrap_or(&arguments), &folder)?;
         built.insert(program);
     }
     Ok(folder)
@@ -58,17 +78,23 @@ fn built_target(package: &str, kind: &'static str, name: &str) -> io::Result<Pat
 
 /// The folder of the profile that the running test, or the program, was built with: target/PROFILE of
 /// target/PROFILE/deps/test-0123456789abcdef, or of target/PROFILE/program.
-fn profile_folder() -> io::Result<PathBuf> {
+pub(crate) fn profile_folder() -> io::Result<PathBuf> {
     let program = env::current_exe()?;
     let folder = program.ancestors().find(|folder| folder.join("deps").is_dir()).ok_or(io::ErrorKind::NotFound)?;
     Ok(folder.to_owned())
 }
 
 fn build(arguments: &[&str], profile_folder: &Path) -> io::Result<()> {
+    let mut cargo = cargo_build(arguments, profile_folder)?;
+    cargo.arg("--quiet");
+    if cargo.status()?.success() { Ok(()) } else { Err(io::Error::other(format!("{cargo:?} failed"))) }
+}
+
+fn cargo_build(arguments: &[&str], profile_folder: &Path) -> io::Result<Command> {
     let profile = profile_folder.file_name().filter(|folder| *folder != "debug").unwrap_or("dev".as_ref());
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--profile"]).arg(profile).args(arguments);
+    cargo.arg("build").args(arguments).arg("--profile").arg(profile);
     cargo.arg("--target-dir").arg(profile_folder.parent().ok_or(io::ErrorKind::NotFound)?);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    if cargo.status()?.success() { Ok(()) } else { Err(io::Error::other(format!("{cargo:?} failed"))) }
+    Ok(cargo)
 }

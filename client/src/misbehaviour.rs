@@ -122,13 +122,27 @@ pub const ALL: [Misbehaviour; 16] = [
     },
 ];
 
+/// Those that stay and say nothing, or too little.
+pub const SILENT: &[Misbehaviour] = ALL.split_at(2).0;
+
+/// Those that leave before they have said enough.
+pub const LEAVING: &[Misbehaviour] = ALL.split_at(6).0.split_at(3).1;
+
 impl Misbehaviour {
     /// Connects to `port` of 127.0.0.1 and behaves badly. Returns the connection if this client stays.
     ///
     /// # Errors
     /// The server does not let it, for example because it has gone.
     pub fn act(&self, port: u16) -> io::Result<Option<Probe>> {
-        (self.act)(Probe::connect(port)?)
+        self.act_on(Probe::connect(port)?)
+    }
+
+    /// Behaves badly on a fresh connection. Returns the connection if this client stays.
+    ///
+    /// # Errors
+    /// The server does not let it, for example because it has gone.
+    pub fn act_on(&self, probe: Probe) -> io::Result<Option<Probe>> {
+        (self.act)(probe)
     }
 }
 
@@ -155,4 +169,15 @@ fn drip(probe: Probe) -> io::Result<Option<Probe>> {
         }
     });
     Ok(Some(probe))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_silent_stay_and_the_leaving_leave() {
+        assert!(SILENT.iter().all(|bad| bad.outcome == Outcome::Wait));
+        assert!(LEAVING.iter().all(|bad| bad.outcome == Outcome::Nothing && !bad.name.contains("does not end")));
+    }
 }

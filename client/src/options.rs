@@ -60,12 +60,17 @@ impl Arguments {
     pub fn parse() -> Arguments {
         Arguments::try_parse().unwrap_or_else(|error| {
             if error.use_stderr() {
-                report(format_args!("{} (--help shows the options)", one_line(&error.to_string())));
-                process::exit(2)
+                wrong_usage(one_line(&error.to_string()));
             }
             error.exit()
         })
     }
+}
+
+/// Ends the program after one line that says what is wrong with its arguments.
+pub fn wrong_usage(why: impl Display) -> ! {
+    report(format_args!("{why} (--help shows the options)"));
+    process::exit(2)
 }
 
 /// A reader of whole numbers within bounds.

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -28,6 +30,51 @@ pub enum Failure {
         target: String,
         /// The command that starts a server there, if the reader can.
         start: Option<String>,
+    },
+    /// The exercises, or a file of one, are not where they should be.
+    NoExercises {
+        /// Where they should be.
+        folder: PathBuf,
+        /// Why they can't be read.
+        reason: io::Error,
+    },
+    /// Cargo can't be run.
+    Cargo(io::Error),
+    /// A server can't be started.
+    Start {
+        /// The command that was tried.
+        command: String,
+        /// Why not: there may be no such program.
+        reason: io::Error,
+    },
+    /// A server that was started ended before it listened.
+    Ended {
+        /// The command that was started.
+        command: String,
+        /// How it ended.
+        how: String,
+        /// What it said last.
+        said: Vec<String>,
+        /// Who listens on port 8888, which may be the reason.
+        taken: Option<String>,
+    },
+    /// A server that was started runs, and does not listen.
+    NeverListens {
+        /// The command that was started.
+        command: String,
+        /// How long that was waited for.
+        patience: Duration,
+        /// Where it was to listen, if that matters.
+        port: Option<u16>,
+        /// What it said last.
+        said: Vec<String>,
+    },
+    /// Somebody else listens already where a server is to be started.
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// Who listens.
+        owner: String,
     },
     /// The server is not on this machine, and nobody has said that it may be put under load.
     Elsewhere {
@@ -79,6 +126,24 @@ impl Display for Failure {
             Failure::NobodyListening { target, start: Some(start) } => {
                 write!(f, "nobody is listening on {target}; start a server in another terminal: {start}")
             }
+            Failure::NoExercises { folder, reason } => {
+                write!(f, "read {}: {reason} (git checkout docs/exercises brings the exercises back)", folder.display())
+            }
+            Failure::Cargo(error) => write!(f, "run cargo: {error}"),
+            Failure::Start { command, reason } => write!(f, "start {command}: {reason} (it is run without a shell)"),
+            Failure::Ended { command, how, said, taken } => {
+                write!(f, "{command} {how} before it listened{}", last_words(said))?;
+                taken.as_ref().map_or(Ok(()), |owner| write!(f, " (port 8888 is taken by {owner})"))
+            }
+            Failure::NeverListens { command, patience, port, said } => {
+                let port = port.map_or(String::new(), |port| format!(" on port {port}"));
+                let seconds = patience.as_secs_f64();
+                write!(f, "{command} does not listen{port} within {seconds} s{}", last_words(said))?;
+                write!(f, " (--start-within gives it more time)")
+            }
+            Failure::PortTaken { port, owner } => {
+                write!(f, "port {port} is taken by {owner}; stop that, or choose another port")
+            }
             Failure::Elsewhere { target, plan } => write!(
                 f,
                 "{target} is not this machine, and this would {plan}; if you answer for that, add \
@@ -106,6 +171,11 @@ impl Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// What a program said last, in one line.
+fn last_words(said: &[String]) -> String {
+    if said.is_empty() { "; it said nothing".to_owned() } else { format!("; it said: {}", said.join(" / ")) }
+}
 
 /// Writes `text` to standard output, without its colours where nobody would see them. That the reader has seen enough
 /// (`client | head -1`) is no failure.

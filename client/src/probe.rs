@@ -1,7 +1,7 @@
 //! One connection, handled step by step: what a server does on it, and when.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use nix::libc;
@@ -11,6 +11,18 @@ use crate::server::PATIENCE;
 
 /// The request of the articles.
 pub const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nHost: localhost:8888\r\n\r\n";
+
+/// How much [`Probe::read_until`] takes in of an answer that does not end, in bytes.
+const MOST: usize = 1 << 20;
+
+/// Why [`Probe::read_until`] has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// What was received is enough.
+    Enough,
+    /// The server has closed the connection.
+    End,
+}
 
 /// A connection to a server.
 #[derive(Debug)]
@@ -33,9 +45,17 @@ impl Probe {
     /// # Errors
     /// Those of connect(2), and that it takes longer than [`PATIENCE`].
     pub fn connect_to(host: IpAddr, port: u16) -> io::Result<Probe> {
-        let stream = TcpStream::connect_timeout(&(host, port).into(), PATIENCE)?;
+        Probe::open((host, port).into(), PATIENCE)
+    }
+
+    /// Connects to `address`, for `limit` at most, which is also how long a write may take.
+    ///
+    /// # Errors
+    /// Those of connect(2), and that it takes longer.
+    pub fn open(address: SocketAddr, limit: Duration) -> io::Result<Probe> {
+        let stream = TcpStream::connect_timeout(&address, limit)?;
         stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(limit))?;
         Ok(Probe { stream, received: Vec::new() })
     }
 
@@ -104,6 +124,22 @@ impl Probe {
         let deadline = Instant::now() + PATIENCE;
         while self.read_some(deadline)? > 0 {}
         Ok(&self.received)
+    }
+
+    /// Reads until `enough` says so of what has been received, or the connection ends, or `deadline` is over.
+    ///
+    /// # Errors
+    /// The connection was reset, has said too little by the deadline (TimedOut), or sends without end (FileTooLarge).
+    pub fn read_until(&mut self, deadline: Instant, enough: impl Fn(&[u8]) -> bool) -> io::Result<Stop> {
+        while !enough(&self.received) {
+            if self.received.len() > MOST {
+                return Err(ErrorKind::FileTooLarge.into());
+            }
+            if self.read_some(deadline)? == 0 {
+                return Ok(Stop::End);
+            }
+        }
+        Ok(Stop::Enough)
     }
 
     /// Whether nothing comes for `time`, not even the end of the connection.

@@ -4,13 +4,14 @@ use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use crate::kernel::processes;
@@ -221,10 +222,12 @@ pub fn limit(command: &mut Command, what: Limit, most: u32) -> &mut Command {
 }
 
 /// Has `command` start as from a fresh terminal, whatever its parent was started with: with standard input, output and
-/// error only (cargo leaves more to what it runs, and the lessons count descriptors), and with no signal ignored (a
-/// script's `cargo test &` ignores SIGINT, and that is inherited).
+/// error only (cargo leaves more to what it runs, and the lessons count descriptors), with no signal ignored (a
+/// script's `cargo test &` ignores SIGINT, and that is inherited), and with none blocked that is meant to end it.
 pub fn start_afresh(command: &mut Command) {
     let forget = || {
+        let ending = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGTERM];
+        SigSet::from_iter(ending).thread_unblock()?;
         for descriptor in 3..1024 {
             // SAFETY: marks what is open for exec to close; where nothing is open, the call fails and does nothing.
             unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
@@ -240,10 +243,17 @@ pub fn start_afresh(command: &mut Command) {
 }
 
 /// A port of 127.0.0.1 that is free, to come back to: below those that the kernel gives to clients, so that none of
-/// them takes it meanwhile.
+/// them takes it meanwhile. Whoever asks next gets another.
 pub fn port_to_come_back_to() -> Option<u16> {
-    let first = 20_000 + (process::id() % 5_000) as u16;
-    (first..30_000).find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 10_000;
+
+    (0..COUNT).find_map(|_| {
+        let place = process::id().wrapping_mul(97).wrapping_add(TAKEN.fetch_add(1, Relaxed)) % COUNT;
+        let port = u16::try_from(FIRST + place).ok()?;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|_| port)
+    })
 }
 
 /// The number behind the first `port` of what a server said.
@@ -259,31 +269,42 @@ pub fn pid(id: u32) -> Pid {
 
 /// What a process writes into a pipe, gathered by a thread so that the pipe never fills up.
 #[derive(Debug)]
-struct Stream {
+pub(crate) struct Stream {
     gathered: Arc<Mutex<Vec<u8>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Stream {
+    /// Gathers all of it.
     fn gather(pipe: Option<impl Read + Send + 'static>) -> Stream {
+        Stream::gather_last(pipe, usize::MAX)
+    }
+
+    /// Gathers at least the last `most` bytes, if there are as many, and at most twice that.
+    pub(crate) fn gather_last(pipe: Option<impl Read + Send + 'static>, most: usize) -> Stream {
         let gathered = Arc::new(Mutex::new(Vec::new()));
         let target = Arc::clone(&gathered);
         let thread = pipe.map(|mut pipe| {
             thread::spawn(move || {
                 let mut buffer = [0; 8192];
                 while let Ok(length @ 1..) = pipe.read(&mut buffer) {
-                    target.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..length]);
+                    let mut gathered = target.lock().unwrap_or_else(PoisonError::into_inner);
+                    gathered.extend_from_slice(&buffer[..length]);
+                    if gathered.len() > most.saturating_mul(2) {
+                        let old = gathered.len() - most;
+                        gathered.drain(..old);
+                    }
                 }
             })
         });
         Stream { gathered, thread }
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.gathered.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
-    fn at_end(&self) -> bool {
+    pub(crate) fn at_end(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 }

@@ -66,13 +66,14 @@ pub struct Stage {
     pub source: &'static str,
 }
 
-/// The [`Stage`] of the binary that says `stage!()`.
+/// The [`Stage`] of the binary or example that says `stage!()`. (Cargo calls rustc in the folder of the workspace, and the
+/// members stand side by side in it.)
 #[macro_export]
 macro_rules! stage {
     () => {
         $crate::options::Stage {
             name: env!("CARGO_BIN_NAME"),
-            source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/", env!("CARGO_BIN_NAME"), ".rs")),
+            source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../", file!())),
         }
     };
 }

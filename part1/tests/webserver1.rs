@@ -4,9 +4,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use client::check::{self, Subject};
 use client::misbehaviour;
 use client::probe::{self, Probe};
-use client::server::{PATIENCE, Server, port_to_come_back_to};
+use client::server::{PATIENCE, Server};
 use client::wait;
 use nix::sys::signal::Signal;
 
@@ -33,6 +34,11 @@ fn assert_answers(server: &Server) {
 }
 
 #[test]
+fn it_is_what_is_claimed_of_it() {
+    check::assert_is("1", &Subject::started_by([PROGRAM, "--port", "{port}"]));
+}
+
+#[test]
 fn it_serves_says_so_first_and_prints_the_request() {
     let server = start(&[]);
     assert_eq!(server.output(), format!("Serving HTTP on port {} ...\n", server.port()));
@@ -49,27 +55,6 @@ fn one_line_is_answered_and_so_is_garbage() {
         assert_eq!(client.read_to_end().unwrap(), RESPONSE, "{request:?}");
     }
     assert!(server.says("\\u{1b}[2J\\u{0}\u{e9}\n"), "a client commands the terminal: {}", server.output());
-}
-
-#[test]
-fn it_takes_one_read_for_a_request() {
-    // The trap: the second half of this request is never read.
-    let server = start(&[]);
-    let mut client = Probe::connect(server.port()).unwrap();
-    client.send(b"GET /first").unwrap();
-    assert_eq!(client.read_to_end().unwrap(), RESPONSE);
-    assert!(server.says("GET /first\n"));
-}
-
-#[test]
-fn it_serves_one_client_after_the_other() {
-    let server = start(&["--backlog", "5"]);
-    let mut first = Probe::connect(server.port()).unwrap();
-    let mut second = Probe::request(server.port()).unwrap();
-    assert!(second.is_silent_for(Duration::from_millis(300)).unwrap());
-    first.send(probe::REQUEST).unwrap();
-    assert_eq!(first.read_to_end().unwrap(), RESPONSE);
-    assert_eq!(second.read_to_end().unwrap(), RESPONSE);
 }
 
 #[test]
@@ -91,15 +76,6 @@ fn ctrl_z_and_fg_do_no_harm() {
     client.send(probe::REQUEST).unwrap();
     assert_eq!(client.read_to_end().unwrap(), RESPONSE);
     assert!(server.says("\nGET /hello HTTP/1.1\n"), "it was not read: {}", server.output());
-}
-
-#[test]
-fn a_port_is_free_again_as_soon_as_its_server_has_stopped() {
-    let port = port_to_come_back_to().unwrap().to_string();
-    for _ in 0..2 {
-        let server = Server::start(Command::new(PROGRAM).args(["--port", &port])).unwrap();
-        assert_answers(&server); // leaves a connection in TIME_WAIT behind
-    }
 }
 
 #[test]

@@ -4,8 +4,8 @@ mod common;
 
 use std::process::{Command, Output};
 use std::thread;
-use std::time::Duration;
 
+use client::check::{self, Subject};
 use client::misbehaviour::{self, Misbehaviour, Outcome};
 use client::probe::{self, Probe};
 use client::server::{PATIENCE, Server};
@@ -21,6 +21,11 @@ fn run(arguments: &[&str]) -> Output {
 fn printed(server: &Server, last: &str) -> String {
     assert!(server.says(last), "it does not print {last:?}: {}", server.output());
     server.output().split_once('\n').unwrap().1.to_owned()
+}
+
+#[test]
+fn it_is_what_is_claimed_of_it() {
+    check::assert_is("2", &Subject::started_by([WEBSERVER2, "hello:app", "--port", "{port}"]));
 }
 
 #[test]
@@ -120,18 +125,6 @@ fn help_tells_its_story_its_options_and_its_applications() {
         "Run: `cargo run -p part2 --bin webserver2 -- hello:app`",
     ] {
         assert!(help.contains(part), "no {part} in: {help}");
-    }
-}
-
-#[test]
-fn it_serves_one_client_after_the_other() {
-    let server = start_hello(&["--backlog", "5"]);
-    let mut first = Probe::connect(server.port()).unwrap();
-    let mut second = Probe::request(server.port()).unwrap();
-    assert!(second.is_silent_for(Duration::from_millis(300)).unwrap());
-    first.send(probe::REQUEST).unwrap();
-    for client in [&mut first, &mut second] {
-        assert_eq!(Answer::read(client.read_to_end().unwrap()).text(), HELLO);
     }
 }
 

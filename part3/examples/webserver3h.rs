@@ -1,6 +1,4 @@
 //! For the tests: the loop of webserver3h, from its own file, with an application that does what one should not do.
-//!
-//! It has the name of the stage because that is where the stage finds the text of its `--help`.
 
 use std::error::Error;
 use std::io::{Write, stdout};

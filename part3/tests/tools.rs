@@ -42,7 +42,6 @@ fn main() {
         trial("webserver3d_dies_of_eagain_without_processes", &[AnotherUser], webserver3d_dies_of_eagain),
         trial("other_stages_die_of_eagain_too", &[AnotherUser], other_stages_die_of_eagain),
         trial("the_last_stages_survive_eagain", &[AnotherUser], the_last_stages_survive_eagain),
-        trial("the_last_stages_recover_from_emfile", &[Program("prlimit")], the_last_stages_recover_from_emfile),
         trial("a_port_below_1024_needs_a_right", &[PrivilegedPorts], a_port_below_1024_needs_a_right),
         trial("every_stage_answers_on_ipv6", &[Ipv6], every_stage_answers_on_ipv6),
         trial("the_client_speaks_ipv6", &[Ipv6], the_client_speaks_ipv6),
@@ -266,32 +265,6 @@ fn a_port_below_1024_needs_a_right() {
 }
 
 // ---------------------------------------------------------------- other needs
-
-fn the_last_stages_recover_from_emfile() {
-    for stage in LASTING {
-        let mut server = start(stage, &[]);
-        let set_limit = |soft: &str| {
-            let limit = format!("--nofile={soft}:");
-            let status = Command::new("prlimit").args(["--pid", &server.id().to_string(), &limit]).status().unwrap();
-            assert!(status.success());
-        };
-        set_limit("4");
-        // On Linux an accept that waits already has its descriptor; then it is the next one that fails.
-        let mut first = Probe::request(server.port()).unwrap();
-        wait::until(PATIENCE, || (!server.errors().is_empty()).then_some(())).unwrap();
-        let mut waiting = Probe::request(server.port()).unwrap();
-        assert!(waiting.is_silent_for(Duration::from_millis(500)).unwrap());
-        set_limit("64");
-        for client in [&mut first, &mut waiting] {
-            let answer = client.read_to_end().unwrap();
-            assert!(answer.ends_with(ending(&server)), "{stage}: the connection should have waited in the queue");
-        }
-        assert_answers(&server);
-        assert!(server.ended().unwrap().is_none());
-        let errors = server.all_errors();
-        assert_eq!(errors.matches("accept: EMFILE: ").count(), 1, "{errors}");
-    }
-}
 
 fn every_stage_answers_on_ipv6() {
     for stage in STAGES {
