@@ -76,13 +76,12 @@ fn built_target(package: &str, kind: &'static str, name: &str) -> io::Result<Pat
     Ok(folder)
 }
 
-/// The folder of the profile that this program was built with: of target/PROFILE/client, or of
-/// target/PROFILE/deps/test-0123456789abcdef.
+/// The folder of the profile that the running test, or the program, was built with: target/PROFILE of
+/// target/PROFILE/deps/test-0123456789abcdef, or of target/PROFILE/program.
 pub(crate) fn profile_folder() -> io::Result<PathBuf> {
     let program = env::current_exe()?;
-    let folder = program.parent().ok_or(io::ErrorKind::NotFound)?;
-    let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
-    Ok(profile.ok_or(io::ErrorKind::NotFound)?.to_owned())
+    let folder = program.ancestors().find(|folder| folder.join("deps").is_dir()).ok_or(io::ErrorKind::NotFound)?;
+    Ok(folder.to_owned())
 }
 
 fn build(arguments: &[&str], profile_folder: &Path) -> io::Result<()> {
