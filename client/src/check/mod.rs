@@ -224,9 +224,14 @@ fn check(
 /// The server has never run.
 fn attempt(candidate: &mut Candidate, claim: &Claim, hopeless: &mut Option<&'static str>) -> Result<Verdict, Failure> {
     match candidate.prepare() {
+        // That is what this stage is known for.
+        Err(failure @ Failure::HasEnded { .. }) if candidate.stage == Stage::E => {
+            *hopeless = Some("the server has ended");
+            return Ok(candidate::skipped(failure.to_string()));
+        }
         Err(failure) if candidate.has_run() => {
-            *hopeless = Some("the server can't be started again");
-            return Ok(candidate::fails(format!("the server can't be started again: {failure}")));
+            *hopeless = Some("the server has ended, and does not run again");
+            return Ok(candidate::fails(failure.to_string()));
         }
         outcome => outcome?,
     }
