@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,6 +69,11 @@ pub enum Failure {
         port: Option<u16>,
         /// What it said last.
         said: Vec<String>,
+    },
+    /// A server that ran has ended, and is not known how to be started.
+    HasEnded {
+        /// Where it listened.
+        address: SocketAddr,
     },
     /// Somebody else listens already where a server is to be started.
     PortTaken {
@@ -140,6 +146,9 @@ impl Display for Failure {
                 let seconds = patience.as_secs_f64();
                 write!(f, "{command} does not listen{port} within {seconds} s{}", last_words(said))?;
                 write!(f, " (--start-within gives it more time)")
+            }
+            Failure::HasEnded { address } => {
+                write!(f, "the server on {address} has ended (name its command behind `--` to have it started afresh)")
             }
             Failure::PortTaken { port, owner } => {
                 write!(f, "port {port} is taken by {owner}; stop that, or choose another port")

@@ -42,6 +42,7 @@ fn main() {
         trial("whatever_ends_a_check_ends_the_server", &[], signals_end_the_server),
         trial("a_server_that_runs_already_is_looked_at_and_left_running", &[], a_server_that_runs_already),
         trial("a_server_that_sleeps_is_waited_for", &[], a_server_that_sleeps),
+        trial("a_server_that_dies_is_seen_to_do_so", &[], a_server_that_dies),
         trial("a_port_that_is_taken_is_told_with_its_owner", &[], a_port_that_is_taken),
         trial("another_machine_is_not_checked_unasked", &[], another_machine),
         trial("exit_codes_and_wrong_usage", &[], exit_codes),
@@ -405,6 +406,21 @@ fn a_server_that_runs_already() {
     assert!(!printed.contains('\x1b'), "{printed}");
     assert!(server.ended().unwrap().is_none());
     Probe::request(server.port()).unwrap().read_to_end().unwrap();
+}
+
+fn a_server_that_dies() {
+    // It is not started afresh for a claim, and its first child's end is its own: by then all else has to be tried.
+    let mut server = start(Stage::E, &["--sleep", "8"]);
+    let port = server.port().to_string();
+    let output = client_check(&["3e", "--sleep", "8", "--port", &port]).output().unwrap();
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{printed}{}", text(&output.stderr));
+    assert!(printed.contains("ok      it reaps a child that has ended, and dies"), "{printed}");
+    assert!(printed.contains("8 of 10 claims of 3e hold, 2 skipped."), "{printed}");
+    assert_eq!(server.end().unwrap().code(), Some(1));
+    let output = client_check(&["3e", "--port", &port]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("nobody is listening on 127.0.0.1:"), "{}", text(&output.stderr));
 }
 
 fn a_server_that_sleeps() {

@@ -123,12 +123,16 @@ impl<'a> Candidate<'a> {
         if is_started_here {
             return self.start(None);
         }
-        match self.now {
-            None => self.find(),
-            Some(_) => {
-                self.wait_for_rest();
-                Ok(())
-            }
+        if self.now.is_none() {
+            return self.find();
+        }
+        // Who dies of the end of a child is looked at while it lives.
+        if self.stage != Stage::E {
+            self.wait_for_rest();
+        }
+        match self.has_ended() {
+            true => Err(Failure::HasEnded { address: self.address() }),
+            false => Ok(()),
         }
     }
 

@@ -3,7 +3,7 @@
 //! A server may fork, put its children into other process groups and sessions, and become a daemon, whose parent is
 //! then init. What it can hardly shed is its environment: that holds a mark (Linux shows it, macOS does not).
 
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -119,9 +119,7 @@ impl Family {
     /// Ends all of it.
     pub fn stop(&mut self) {
         self.ties.kill();
-        if self.status.is_none() {
-            self.status = self.first.wait().ok();
-        }
+        wait::until(LONG_ENOUGH, || self.status());
         running().retain(|other| other.mark != self.ties.mark);
     }
 }
@@ -164,7 +162,9 @@ impl Ties {
 
     #[cfg(target_os = "linux")]
     fn is_marked(&self, process: &Process) -> bool {
-        // A read of its own size: the file says that it is empty.
+        use std::io::Read;
+
+        // The size of the file is 0, whatever it holds.
         let mut environment = Vec::new();
         let file = std::fs::File::open(format!("/proc/{}/environ", process.id));
         file.is_ok_and(|file| file.take(1 << 20).read_to_end(&mut environment).is_ok())

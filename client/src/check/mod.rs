@@ -4,7 +4,7 @@
 //! - [`claim`]: what is claimed of them, and in which order that is tried
 //! - [`candidate`]: the server that is looked at: started afresh where a claim has spoiled it, or found
 //! - [`family`]: all the processes that come of a command, so that none is left behind
-//! - [`report`]: what was found, for people
+//! - [`mod@report`]: what was found, for people
 //!
 //! The tests of the stages hold them to the same claims: see [`assert_is`].
 
@@ -230,12 +230,17 @@ fn attempt(candidate: &mut Candidate, claim: &Claim, hopeless: &mut Option<&'sta
     let mut later = candidate.stage.claims().skip_while(|other| other.name != claim.name).skip(1);
     let may_end = candidate.stage == Stage::E || later.any(|other| other.name == "outlives");
     // Such a server may be about to die of the claim before this one, and may not look so yet.
-    let mut tries = if may_end { 2 } else { 1 };
+    let mut tries = if may_end && candidate.may_be_spoiled().is_ok() { 2 } else { 1 };
     let verdict = loop {
         match candidate.prepare() {
+            // That is what this stage is known for.
+            Err(failure @ Failure::HasEnded { .. }) if candidate.stage == Stage::E => {
+                *hopeless = Some("the server has ended");
+                return Ok(candidate::skipped(failure.to_string()));
+            }
             Err(failure) if candidate.has_run() => {
-                *hopeless = Some("the server can't be started again");
-                return Ok(candidate::fails(format!("the server can't be started again: {failure}")));
+                *hopeless = Some("the server has ended, and does not run again");
+                return Ok(candidate::fails(failure.to_string()));
             }
             outcome => outcome?,
         }

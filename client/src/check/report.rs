@@ -109,6 +109,7 @@ impl Report {
             style = DOUBTFUL;
         }
         if self.holds()
+            && untried == 0
             && is_whole
             && let Some(next) = stage.next()
         {

@@ -44,7 +44,13 @@ pub fn close(candidate: &mut Candidate) -> Attempt {
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// 3e lives no longer than its first child: where it can't be started afresh, what waits for that comes last.
+fn may_outlast_a_child(candidate: &Candidate) -> Result<(), Verdict> {
+    if candidate.stage == Stage::E { candidate.may_be_spoiled() } else { Ok(()) }
+}
+
 pub fn sleep(candidate: &mut Candidate) -> Attempt {
+    may_outlast_a_child(candidate)?;
     let (mut client, answer) = candidate.ask(REQUEST)?;
     let limit = candidate.sleep_limit();
     if !candidate.is_closed_within(&mut client, limit)? {
@@ -102,6 +108,7 @@ pub fn whole_head(candidate: &mut Candidate) -> Attempt {
 }
 
 pub fn body(candidate: &mut Candidate) -> Attempt {
+    may_outlast_a_child(candidate)?;
     const LENGTH: usize = 200_000;
     let head = format!("POST /hello HTTP/1.1\r\nHost: localhost:8888\r\nContent-Length: {LENGTH}\r\n\r\n");
     let request = [head.as_bytes(), &vec![b'x'; LENGTH]].concat();
