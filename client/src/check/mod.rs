@@ -4,7 +4,7 @@
 //! - [`claim`]: what is claimed of them, and in which order that is tried
 //! - [`candidate`]: the server that is looked at: started afresh where a claim has spoiled it, or found
 //! - [`family`]: all the processes that come of a command, so that none is left behind
-//! - [`report`]: what was found, for people
+//! - [`mod@report`]: what was found, for people
 //!
 //! The tests of the stages hold them to the same claims: see [`assert_is`].
 
