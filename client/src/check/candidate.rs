@@ -106,8 +106,8 @@ impl<'a> Candidate<'a> {
         (self.tell)(what.to_owned());
     }
 
-    /// Has it run, and rest: as it is if nobody has changed it, or else started afresh; where it can't be started here, it
-    /// is waited for until it has done what it does.
+    /// Has it run, and rest: as it is if nobody has changed it, or else started afresh; where it can't be started here,
+    /// it is waited for until it has done what it does.
     ///
     /// # Errors
     /// It does not start, or is not there.
@@ -165,8 +165,8 @@ impl<'a> Candidate<'a> {
 
     // ------------------------------------------------------------ start, find, stop
 
-    /// Starts it afresh, with room for `descriptors` if given. If it has served before and does not set SO_REUSEADDR, its
-    /// port may have to rest first; that is waited for.
+    /// Starts it afresh, with room for `descriptors` if given. If it has served before and does not set SO_REUSEADDR,
+    /// its port may have to rest first; that is waited for.
     ///
     /// # Errors
     /// It ends before it listens, does not listen within its patience, or its port is somebody else's.
@@ -337,7 +337,8 @@ impl<'a> Candidate<'a> {
         let server = self.now.as_ref().and_then(|running| running.server);
         server.ok_or_else(|| {
             skipped(
-                "the server's process can't be found: it is not on this machine, or another user's (run client as that user)",
+                "the server's process can't be found: it is not on this machine, or another user's (run client as \
+                 that user)",
             )
         })
     }
@@ -540,8 +541,9 @@ impl<'a> Candidate<'a> {
         closed.unwrap_or(Ok(false)).map_err(|error| match error.kind() {
             ErrorKind::FileTooLarge => fails("the answer does not end: more than 1 MB came, and no end is in sight"),
             ErrorKind::ConnectionReset => fails(
-                "the connection is reset instead of closed: that happens when a socket is closed while bytes wait in it \
-                 unread, and may destroy the answer on its way. Read all of the request, its body too, before you close",
+                "the connection is reset instead of closed: that happens when a socket is closed while bytes wait in \
+                 it unread, and may destroy the answer on its way. Read all of the request, its body too, before you \
+                 close",
             ),
             _ => fails(format!("the connection breaks: {error}")),
         })
