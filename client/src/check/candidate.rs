@@ -272,14 +272,19 @@ impl<'a> Candidate<'a> {
             "make hundreds of connections to it, some of them badly behaved",
         )?;
         let is_here = are_here(&addresses);
-        let listener = if is_here { listener_at(port, host.and(addresses.first()).map(SocketAddr::ip)) } else { None };
+        // A name may have several addresses, and the server listen on one of them.
+        let found = addresses.iter().find_map(|address| {
+            listener_at(port, host.map(|_| address.ip())).filter(|_| is_here).map(|listener| (*address, listener))
+        });
+        let listener = found.map(|(_, listener)| listener);
         if is_here && listener.is_none() {
             let start = target.start_of_a_server(&addresses);
             return Err(Failure::NobodyListening { target: target.to_string(), start });
         }
-        let address = match (listener, host) {
-            (Some(listener), None) => listener.reachable(),
-            _ => addresses[0],
+        let address = match (found, host) {
+            (Some((_, listener)), None) => listener.reachable(),
+            (Some((address, _)), Some(_)) => address,
+            (None, _) => addresses[0],
         };
         let server = listener.and_then(|_| {
             let id = sockets::owner_at(address).ok().flatten()?;
