@@ -1,7 +1,8 @@
 //! A server that is started here, to be looked at: its port, its output, what the kernel knows of it, and its end.
 
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -12,6 +13,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, socket};
 use nix::unistd::Pid;
 
 use crate::kernel::processes;
@@ -252,8 +254,15 @@ pub fn port_to_come_back_to() -> Option<u16> {
     (0..COUNT).find_map(|_| {
         let place = process::id().wrapping_mul(97).wrapping_add(TAKEN.fetch_add(1, Relaxed)) % COUNT;
         let port = u16::try_from(FIRST + place).ok()?;
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|_| port)
+        is_free(port).then_some(port)
     })
+}
+
+/// Whether `port` of 127.0.0.1 is free, and does not rest after use either, as it would for a server that sets no
+/// SO_REUSEADDR. (std's `TcpListener::bind` sets it.)
+fn is_free(port: u16) -> bool {
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None);
+    socket.is_ok_and(|socket| bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port)).is_ok())
 }
 
 /// The number behind the first `port` of what a server said.

@@ -1,5 +1,5 @@
-//! `client check` tells the stages apart, knows servers of other languages for what they are, and leaves nothing running
-//! whatever a server does.
+//! `client check` tells the stages apart, knows servers of other languages for what they are, and leaves nothing
+//! running whatever a server does.
 //!
 //! A test is skipped, and counted as ignored, where something that it needs is missing (`client::tools`).
 

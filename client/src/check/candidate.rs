@@ -106,8 +106,8 @@ impl<'a> Candidate<'a> {
         (self.tell)(what.to_owned());
     }
 
-    /// Has it run, and rest: as it is if nobody has changed it, or else started afresh; where it can't be started here, it
-    /// is waited for until it has done what it does.
+    /// Has it run, and rest: as it is if nobody has changed it, or else started afresh; where it can't be started here,
+    /// it is waited for until it has done what it does.
     ///
     /// # Errors
     /// It does not start, or is not there.
@@ -165,8 +165,8 @@ impl<'a> Candidate<'a> {
 
     // ------------------------------------------------------------ start, find, stop
 
-    /// Starts it afresh, with room for `descriptors` if given. If it has served before and does not set SO_REUSEADDR, its
-    /// port may have to rest first; that is waited for.
+    /// Starts it afresh, with room for `descriptors` if given. If it has served before and does not set SO_REUSEADDR,
+    /// its port may have to rest first; that is waited for.
     ///
     /// # Errors
     /// It ends before it listens, does not listen within its patience, or its port is somebody else's.
@@ -272,14 +272,19 @@ impl<'a> Candidate<'a> {
             "make hundreds of connections to it, some of them badly behaved",
         )?;
         let is_here = are_here(&addresses);
-        let listener = if is_here { listener_at(port, host.and(addresses.first()).map(SocketAddr::ip)) } else { None };
+        // A name may have several addresses, and the server listen on one of them.
+        let found = addresses.iter().find_map(|address| {
+            listener_at(port, host.map(|_| address.ip())).filter(|_| is_here).map(|listener| (*address, listener))
+        });
+        let listener = found.map(|(_, listener)| listener);
         if is_here && listener.is_none() {
             let start = target.start_of_a_server(&addresses);
             return Err(Failure::NobodyListening { target: target.to_string(), start });
         }
-        let address = match (listener, host) {
-            (Some(listener), None) => listener.reachable(),
-            _ => addresses[0],
+        let address = match (found, host) {
+            (Some((_, listener)), None) => listener.reachable(),
+            (Some((address, _)), Some(_)) => address,
+            (None, _) => addresses[0],
         };
         let server = listener.and_then(|_| {
             let id = sockets::owner_at(address).ok().flatten()?;
@@ -337,7 +342,8 @@ impl<'a> Candidate<'a> {
         let server = self.now.as_ref().and_then(|running| running.server);
         server.ok_or_else(|| {
             skipped(
-                "the server's process can't be found: it is not on this machine, or another user's (run client as that user)",
+                "the server's process can't be found: it is not on this machine, or another user's (run client as \
+                 that user)",
             )
         })
     }
@@ -540,8 +546,9 @@ impl<'a> Candidate<'a> {
         closed.unwrap_or(Ok(false)).map_err(|error| match error.kind() {
             ErrorKind::FileTooLarge => fails("the answer does not end: more than 1 MB came, and no end is in sight"),
             ErrorKind::ConnectionReset => fails(
-                "the connection is reset instead of closed: that happens when a socket is closed while bytes wait in it \
-                 unread, and may destroy the answer on its way. Read all of the request, its body too, before you close",
+                "the connection is reset instead of closed: that happens when a socket is closed while bytes wait in \
+                 it unread, and may destroy the answer on its way. Read all of the request, its body too, before you \
+                 close",
             ),
             _ => fails(format!("the connection breaks: {error}")),
         })

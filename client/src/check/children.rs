@@ -105,9 +105,9 @@ pub fn no_copy(candidate: &mut Candidate) -> Attempt {
     }
     let [first, second] = kept;
     Err(fails(format!(
-        "{} more after {}, and {second} more after as many again: connections are kept open. Close each when its answer \
-         is written; in a server that forks, the parent closes its own copy as soon as the child has been made, for a \
-         connection ends only when nobody has it open any more: see {}",
+        "{} more after {}, and {second} more after as many again: connections are kept open. Close each when its \
+         answer is written; in a server that forks, the parent closes its own copy as soon as the child has been made, \
+         for a connection ends only when nobody has it open any more: see {}",
         first,
         counted(count, "client", "clients"),
         Stage::D.chapter()
@@ -156,8 +156,9 @@ pub fn copies(candidate: &mut Candidate) -> Attempt {
         let patience = if at == 0 { SILENCE } else { Duration::from_millis(5) };
         if !client.is_silent_for(patience).unwrap_or(false) {
             return Err(fails(
-                "a client sees the end of its connection. In this stage none does, although its child has closed it and \
-                 ended: the parent keeps its copy open, on purpose. Keep what accept returned, in a list for example",
+                "a client sees the end of its connection. In this stage none does, although its child has closed it \
+                 and ended: the parent keeps its copy open, on purpose. Keep what accept returned, in a list for \
+                 example",
             ));
         }
     }
@@ -192,8 +193,8 @@ pub fn zombies(candidate: &mut Candidate) -> Attempt {
     }
     if are_gone {
         return Err(fails(format!(
-            "{} after {CLIENTS} children have ended: somebody waits for them. In this stage nobody does; the first that \
-             does is 3e",
+            "{} after {CLIENTS} children have ended: somebody waits for them. In this stage nobody does; the first \
+             that does is 3e",
             counted(zombies, "zombie", "zombies")
         )));
     }
@@ -237,8 +238,8 @@ pub fn dies_of_one(candidate: &mut Candidate) -> Attempt {
         None => Err(fails(format!(
             "the child is reaped, and the server lives on. Either accept is called again when it fails with EINTR, and \
              then this is 3f already; or a library does that unasked, as Rust's std::net and Go do, or it installs the \
-             handler so that calls are restarted, as signal(3) does (SA_RESTART): use accept(2) itself and sigaction(2) \
-             without flags to see what happens, or go on with {}",
+             handler so that calls are restarted, as signal(3) does (SA_RESTART): use accept(2) itself and \
+             sigaction(2) without flags to see what happens, or go on with {}",
             Stage::F.chapter()
         ))),
     }
@@ -269,8 +270,9 @@ pub fn outlives_one(candidate: &mut Candidate) -> Attempt {
             is_reaped(candidate, &mut client, before)?;
             client = candidate.ask(REQUEST).map(|(next, _)| next).map_err(|verdict| match verdict {
                 Verdict::Fails(seen) => fails(format!(
-                    "a child has ended while another is at work, and the next client gets nothing ({seen}). The handler \
-                     must not wait for children at work: WNOHANG has waitpid come back at once when none has ended"
+                    "a child has ended while another is at work, and the next client gets nothing ({seen}). The \
+                     handler must not wait for children at work: WNOHANG has waitpid come back at once when none has \
+                     ended"
                 )),
                 other => other,
             })?;
@@ -298,8 +300,8 @@ fn is_reaped(candidate: &mut Candidate, client: &mut Probe, before: Children) ->
     match candidate.look_until(SOON, rest)? {
         (_, true) => Ok(()),
         (now, false) => Err(fails(format!(
-            "{} and {} after one client, and one that says nothing. Nobody waits for children that have ended: install a \
-             handler for SIGCHLD, and call wait in it: see {}",
+            "{} and {} after one client, and one that says nothing. Nobody waits for children that have ended: install \
+             a handler for SIGCHLD, and call wait in it: see {}",
             counted(now.children.alive, "child", "children"),
             counted(now.children.zombies, "zombie", "zombies"),
             Stage::E.chapter()
@@ -362,9 +364,9 @@ pub fn burst_leaves_zombies(candidate: &mut Candidate) -> Attempt {
         }
     }
     Err(fails(format!(
-        "no zombie after {TIMES} times {BURST} clients: all are waited for. In this stage the handler calls wait once, and \
-         misses those that end while it runs, for the kernel only notes that there was a signal, not how many. If that is \
-         what you wanted to do better, this is {}",
+        "no zombie after {TIMES} times {BURST} clients: all are waited for. In this stage the handler calls wait once, \
+         and misses those that end while it runs, for the kernel only notes that there was a signal, not how many. If \
+         that is what you wanted to do better, this is {}",
         Stage::G.name()
     )))
 }
@@ -386,9 +388,9 @@ pub fn burst_leaves_nothing(candidate: &mut Candidate) -> Attempt {
         let zombies = now.children.zombies.saturating_sub(before.children.zombies);
         if zombies > 0 {
             return Err(fails(format!(
-                "{} after {total} clients; this stage leaves none. Signals do not queue: when several children end while \
-                 the handler runs, it is called once more, not once for each. Call waitpid(-1, WNOHANG) in a loop until \
-                 it says that no ended child is left: see {}",
+                "{} after {total} clients; this stage leaves none. Signals do not queue: when several children end \
+                 while the handler runs, it is called once more, not once for each. Call waitpid(-1, WNOHANG) in a \
+                 loop until it says that no ended child is left: see {}",
                 counted(zombies, "zombie child", "zombie children"),
                 Stage::G.chapter()
             )));
@@ -401,8 +403,8 @@ pub fn burst_leaves_nothing(candidate: &mut Candidate) -> Attempt {
         }
         if burst.closed < burst.clients || burst.clients < BURST {
             return Err(fails(format!(
-                "of {BURST} clients at once, {} were connected, and {} answered and closed. Nobody should be lost: go back \
-                 to accept at once, with a backlog (the second argument of listen) as large as the crowd",
+                "of {BURST} clients at once, {} were connected, and {} answered and closed. Nobody should be lost: go \
+                 back to accept at once, with a backlog (the second argument of listen) as large as the crowd",
                 burst.clients, burst.closed
             )));
         }

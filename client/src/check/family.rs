@@ -204,8 +204,8 @@ impl Ties {
     }
 }
 
-/// From now on, no family outlives this process, however that is asked to end: by Ctrl-C, SIGTERM or SIGHUP. To be called
-/// by a program, before it starts a thread; what it starts must belong to families.
+/// From now on, no family outlives this process, however that is asked to end: by Ctrl-C, SIGTERM or SIGHUP. To be
+/// called by a program, before it starts a thread; what it starts must belong to families.
 ///
 /// # Errors
 /// Signals can't be blocked, or no thread started.

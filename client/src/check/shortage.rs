@@ -68,8 +68,8 @@ pub fn dies(candidate: &mut Candidate) -> Attempt {
     let count = clients.len();
     let Some(how) = candidate.wait_for_end(SOON) else {
         return Err(fails(format!(
-            "it lives after {} with {most} descriptors to be had. In this stage every connection stays open and takes one, \
-             and when there is none for the next, accept fails with EMFILE and the server ends: see {}",
+            "it lives after {} with {most} descriptors to be had. In this stage every connection stays open and takes \
+             one, and when there is none for the next, accept fails with EMFILE and the server ends: see {}",
             counted(count, "client", "clients"),
             Stage::D.chapter()
         )));
@@ -109,8 +109,8 @@ pub fn lives(candidate: &mut Candidate) -> Attempt {
     let most = limit(candidate, 0)?;
     let died = |candidate: &mut Candidate| {
         fails(format!(
-            "with all of its {most} descriptors in use, the server ends at the next client{}. accept fails with EMFILE: a \
-             connection that can't be had now waits in the queue; pause, and call accept again: see {}",
+            "with all of its {most} descriptors in use, the server ends at the next client{}. accept fails with \
+             EMFILE: a connection that can't be had now waits in the queue; pause, and call accept again: see {}",
             candidate.last_words().map(|how| format!(": {how}")).unwrap_or_default(),
             Stage::G.chapter()
         ))
@@ -142,8 +142,8 @@ pub fn lives(candidate: &mut Candidate) -> Attempt {
     }
     if waiting == 0 {
         return Err(fails(format!(
-            "all of {CLIENTS} clients were answered with no descriptor left for them: it is not the process that accepts \
-             which was limited to {most}"
+            "all of {CLIENTS} clients were answered with no descriptor left for them: it is not the process that \
+             accepts which was limited to {most}"
         )));
     }
     let server = candidate.server()?.id;
@@ -153,8 +153,8 @@ pub fn lives(candidate: &mut Candidate) -> Attempt {
     for client in &mut clients {
         candidate.ask_on(client, b"", SOON).map_err(|verdict| match verdict {
             Verdict::Fails(seen) => fails(format!(
-                "when there were descriptors again, a client that had waited was not answered ({seen}). Call accept again \
-                 after EMFILE, with a short pause"
+                "when there were descriptors again, a client that had waited was not answered ({seen}). Call accept \
+                 again after EMFILE, with a short pause"
             )),
             other => other,
         })?;

@@ -55,8 +55,8 @@ pub fn sleep(candidate: &mut Candidate) -> Attempt {
     let limit = candidate.sleep_limit();
     if !candidate.is_closed_within(&mut client, limit)? {
         return Err(fails(format!(
-            "the connection is still open {} after the answer. If the server sleeps for longer on purpose, say how long \
-             with --sleep; if not, somebody keeps the connection open",
+            "the connection is still open {} after the answer. If the server sleeps for longer on purpose, say how \
+             long with --sleep; if not, somebody keeps the connection open",
             time(limit)
         )));
     }
@@ -134,8 +134,8 @@ pub fn body(candidate: &mut Candidate) -> Attempt {
     Ok(if has_ended { format!("{seen}, and the connection ended well") } else { seen })
 }
 
-const UNREAD: &str = "When a socket is closed while bytes wait in it unread, the connection is reset, and the answer may \
-                      be lost: read as many bytes of the body as Content-Length says before you close";
+const UNREAD: &str = "When a socket is closed while bytes wait in it unread, the connection is reset, and the answer \
+                      may be lost: read as many bytes of the body as Content-Length says before you close";
 
 pub fn no_judge(candidate: &mut Candidate) -> Attempt {
     let expected = candidate.status.unwrap_or(200);
@@ -162,7 +162,8 @@ pub fn judge(candidate: &mut Candidate) -> Attempt {
     let (_client, hostless) = candidate.ask(b"GET /hello HTTP/1.1\r\n\r\n")?;
     if hostless.status != 400 {
         return Err(fails(format!(
-            "a request without a Host field is answered with status {}; in HTTP/1.1 it gets 400 (RFC 9112, section 3.2)",
+            "a request without a Host field is answered with status {}; in HTTP/1.1 it gets 400 (RFC 9112, section \
+             3.2)",
             hostless.status
         )));
     }
@@ -245,8 +246,9 @@ pub fn at_once(candidate: &mut Candidate) -> Attempt {
     for client in clients.iter_mut().rev() {
         let answer = candidate.ask_on(client, REQUEST, 3 * SECOND).map_err(|verdict| match verdict {
             Verdict::Fails(seen) => fails(format!(
-                "while others, which were there before it, are held, a client gets nothing ({seen}). A concurrent server \
-                 has a child for each connection, and goes back to accept at once: wait for no client, and for no child"
+                "while others, which were there before it, are held, a client gets nothing ({seen}). A concurrent \
+                 server has a child for each connection, and goes back to accept at once: wait for no client, and for \
+                 no child"
             )),
             other => other,
         })?;
