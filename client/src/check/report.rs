@@ -198,7 +198,12 @@ mod tests {
         let text = report.to_string();
         assert!(text.contains("2 failed, 1 hidden"), "{text}");
         let text = text.replace('\n', " ");
-        assert!(text.contains("To fix first: it has a child for each connection (told in chapter 3c)."), "{text}");
+        assert!(
+            text.contains(
+                "To fix first: it has a child for each connection (told in docs/chapters/08-fork-a-child.md)."
+            ),
+            "{text}"
+        );
         assert!(report.verdict("child").is_some() && report.verdict("judge").is_none());
     }
 

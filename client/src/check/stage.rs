@@ -24,18 +24,18 @@ pub enum Stage {
 pub const ALL: [Stage; 10] =
     [Stage::One, Stage::Two, Stage::A, Stage::B, Stage::C, Stage::D, Stage::E, Stage::F, Stage::G, Stage::H];
 
-/// The name of each, and what it is.
-const TITLES: [(&str, &str); 10] = [
-    ("1", "a web server in one file, which reads once"),
-    ("2", "one interface: judges requests, one client at a time"),
-    ("3a", "iterative: one client after the other"),
-    ("3b", "iterative, and sleeps after each answer"),
-    ("3c", "a child for each connection"),
-    ("3d", "wrong on purpose: keeps its copies open"),
-    ("3e", "wrong on purpose: an interrupted call ends it"),
-    ("3f", "wrong on purpose: misses children that end together"),
-    ("3g", "leaves nothing behind, and outlives running out"),
-    ("3h", "the server of 2 with the loop of 3g"),
+/// The name of each, what it is, and where it is explained: the one place that knows how chapters are called.
+const TITLES: [(&str, &str, &str); 10] = [
+    ("1", "a web server in one file, which reads once", "docs/chapters/02-answer-one-client.md"),
+    ("2", "one interface: judges requests, one client at a time", "docs/chapters/04-call-an-application.md"),
+    ("3a", "iterative: one client after the other", "docs/chapters/06-serve-one-after-the-other.md"),
+    ("3b", "iterative, and sleeps after each answer", "docs/chapters/07-watch-one-wait.md"),
+    ("3c", "a child for each connection", "docs/chapters/08-fork-a-child.md"),
+    ("3d", "wrong on purpose: keeps its copies open", "docs/chapters/09-keep-copies-open.md"),
+    ("3e", "wrong on purpose: an interrupted call ends it", "docs/chapters/10-wait-in-a-handler.md"),
+    ("3f", "wrong on purpose: misses children that end together", "docs/chapters/11-call-accept-again.md"),
+    ("3g", "leaves nothing behind, and outlives running out", "docs/chapters/12-reap-every-child.md"),
+    ("3h", "the server of 2 with the loop of 3g", "docs/chapters/13-fork-for-any-application.md"),
 ];
 
 impl Stage {
@@ -49,9 +49,9 @@ impl Stage {
         TITLES[self as usize].1
     }
 
-    /// Where it is explained. The one place that knows how chapters are called.
-    pub fn chapter(self) -> String {
-        format!("chapter {}", self.name())
+    /// The chapter that explains it.
+    pub fn chapter(self) -> &'static str {
+        TITLES[self as usize].2
     }
 
     /// The stage that follows it.
