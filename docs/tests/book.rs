@@ -90,7 +90,7 @@ fn a_browser_reads_the_book() {
     let browser = Browser::start(true);
     let mut seen = BTreeSet::new();
     // As README.md has it.
-    let command = "`mdbook build docs && cargo run -p part3 --bin webserver3h -- files:app`";
+    let command = "\n$ mdbook build docs && cargo run -p part3 --bin webserver3h -- files:app\n";
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     assert!(readme.contains(command) && readme.contains("`http://localhost:8888/target/book/`"));
     let mut next = vec![format!("{origin}/target/book/")];
