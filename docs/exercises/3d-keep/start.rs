@@ -1,9 +1,9 @@
 //! exercise-3d: make it hang
 //!
-//! Task: in C or in Python, a parent that forgets to close its copies of connections makes curl hang: the answer is
-//! there, and its end does not come. Here the line that closes the copy is taken out of webserver3c, and curl ends as
-//! if nothing had happened. Something closes the copy all the same. Find out what, and keep it from that: make curl
-//! hang.
+//! Task: in C, a parent that forgets to close its copies of connections makes curl hang: the answer is there, and its
+//! end does not come. (In Python it comes with the next client, when the variable gets another value.) Here the line
+//! that closes the copy is taken out of webserver3c, and curl ends as if nothing had happened. Something closes the
+//! copy all the same. Find out what, and keep it from that: make curl hang.
 //! Now: "every connection is kept: the children have ended, and the clients see no end" fails, and more.
 //! Try: `cargo run -p docs --example exercise-3d`, and in a second terminal `curl http://localhost:8888/hello`
 
