@@ -160,6 +160,10 @@ fn follow(root: &Path, chapters: &[Chapter], chapter: &Chapter, link: &Link) -> 
     if is_markdown && other.is_none() && folder.ends_with("chapters") {
         return Err(format!("{} is no chapter, so mdBook makes no page of it", link.target));
     }
+    // The browser's book is in target/book, and nothing beside that is what is beside docs/chapters.
+    if folder.ends_with("chapters") && path.starts_with("../") && !path.starts_with("../../") {
+        return Err(format!("{path} is not there in the browser's book: write ../../{}", file.display()));
+    }
     match (anchor, other) {
         (Some(anchor), Some(other)) if !anchors(&other.text).contains(anchor) => {
             Err(format!("{} has no heading #{anchor}", other.file.display()))

@@ -276,6 +276,7 @@ fn links_and_pictures_that_lead_nowhere_are_noticed() {
         ("#the-end", "#the-begin", "02-two.md has no heading #the-begin"),
         ("#one", "#two", "01-one.md has no heading #two"),
         ("../../code.rs", "../code.rs", "../code.rs does not exist"),
+        ("../../code.rs", "../chapters/02-two.md", "write ../../docs/chapters/02-two.md"),
         ("../../code.rs", "../../code.rs#L5", "only chapters have headings"),
         ("a.svg", "b.svg", "b.svg does not exist"),
         ("![a picture]", "![]", "no text for those who don't see it"),
