@@ -18,7 +18,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use crate::kernel::processes::{self, Process};
 use crate::output::{Failure, printable};
 use crate::server::{Limit, Stream, limit, pid, start_afresh};
-use crate::wait;
+use crate::{signals, wait};
 
 /// How long it is tried to end a family. SIGKILL needs much less, unless somebody sleeps in the kernel.
 const LONG_ENOUGH: Duration = Duration::from_secs(10);
@@ -204,8 +204,8 @@ impl Ties {
     }
 }
 
-/// From now on, no family outlives this process, however that is asked to end: by Ctrl-C, SIGTERM or SIGHUP. To be
-/// called by a program, before it starts a thread; what it starts must belong to families.
+/// From now on, no family outlives this process, whichever signal asks that to end ([`signals::ENDING`]). To be called
+/// by a program, before it starts a thread; what it starts must belong to families.
 ///
 /// # Errors
 /// Signals can't be blocked, or no thread started.
@@ -218,7 +218,8 @@ pub fn end_with_this_process() -> Result<(), Failure> {
 }
 
 fn watch_signals() -> Result<(), Failure> {
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    // An ignored signal that is blocked is kept, and would be waited for (sigwait(3)).
+    let signals = SigSet::from_iter(signals::not_ignored().map_err(Failure::of("sigaction"))?);
     signals.thread_block().map_err(Failure::of("pthread_sigmask"))?;
     #[cfg(target_os = "linux")]
     ADOPTS.store(nix::sys::prctl::set_child_subreaper(true).is_ok(), Relaxed);
