@@ -43,6 +43,7 @@ fn main() {
         trial("whatever_ends_a_check_ends_the_server", &[], signals_end_the_server),
         trial("a_signal_that_is_ignored_ends_no_check", &[], ignored_signals),
         trial("a_server_that_runs_already_is_looked_at_and_left_running", &[], a_server_that_runs_already),
+        trial("a_server_on_all_addresses_of_ipv4_is_none_on_those_of_ipv6", &[], an_address_of_another_version),
         trial("a_server_that_sleeps_is_waited_for", &[], a_server_that_sleeps),
         trial("a_server_that_dies_is_seen_to_do_so", &[], a_server_that_dies),
         trial("a_port_that_is_taken_is_told_with_its_owner", &[], a_port_that_is_taken),
@@ -432,6 +433,18 @@ fn a_server_that_runs_already() {
     assert!(!printed.contains('\x1b'), "{printed}");
     assert!(server.ended().unwrap().is_none());
     Probe::request(server.port()).unwrap().read_to_end().unwrap();
+}
+
+/// A name may have an address of each version of IP, and a server listen on all addresses of one of them.
+fn an_address_of_another_version() {
+    let server = start(Stage::A, &["--host", "0.0.0.0"]);
+    let port = server.port().to_string();
+    let checked = |host| client_check(&["3a", "--claim", "answer", "--port", &port, "--host", host]).output().unwrap();
+    let output = checked("127.0.0.1");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let output = checked("::1");
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""));
+    assert!(text(&output.stderr).starts_with("client: nobody is listening on [::1]:"), "{}", text(&output.stderr));
 }
 
 fn a_server_that_dies() {

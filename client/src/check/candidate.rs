@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -273,8 +273,9 @@ impl<'a> Candidate<'a> {
         )?;
         let is_here = are_here(&addresses);
         // A name may have several addresses, and the server listen on one of them.
-        let found = addresses.iter().find_map(|address| {
-            listener_at(port, host.map(|_| address.ip())).filter(|_| is_here).map(|listener| (*address, listener))
+        let found = addresses.iter().filter(|_| is_here).find_map(|address| {
+            let listener = if host.is_some() { sockets::listener_at(*address).ok()? } else { listener_on(port) };
+            Some((*address, listener?))
         });
         let listener = found.map(|(_, listener)| listener);
         if is_here && listener.is_none() {
@@ -368,7 +369,7 @@ impl<'a> Candidate<'a> {
         })
     }
 
-    /// Waits until a look at it shows `wanted`, for [`SOON`] at most. Returns the last look, and whether it did.
+    /// Waits until a look at it shows `wanted`, for `limit` at most. Returns the last look, and whether it did.
     ///
     /// # Errors
     /// Those of [`Candidate::look`].
@@ -681,20 +682,16 @@ fn end_of(status: ExitStatus) -> End {
 
 /// Who listens on `port`, as a reader would look for them.
 fn taken_by(port: u16) -> Option<String> {
-    let listeners = sockets::listeners().ok()?;
-    listeners.iter().find(|listener| listener.address.port() == port)?;
+    listener_on(port)?;
     let owner = sockets::owner(port).ok().flatten();
     Some(owner.map_or("a process of another user".to_owned(), |id| {
         format!("{} (process {id})", processes::name(id).unwrap_or_else(|_| "somebody".to_owned()))
     }))
 }
 
-/// The socket that listens on `port`, at `address` if that is given.
-fn listener_at(port: u16, address: Option<IpAddr>) -> Option<Listener> {
-    sockets::listeners().ok()?.into_iter().find(|listener| {
-        let ip = listener.address.ip();
-        listener.address.port() == port && address.is_none_or(|address| ip.is_unspecified() || ip == address)
-    })
+/// The socket that listens on `port`, at whatever address.
+fn listener_on(port: u16) -> Option<Listener> {
+    sockets::listeners().ok()?.into_iter().find(|listener| listener.address.port() == port)
 }
 
 /// Of `members`, the one that has a listener open (on `port`, if that is given), and the listener. Of several it is the
