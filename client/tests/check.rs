@@ -24,7 +24,7 @@ use client::tools::{python, trial};
 use client::wait;
 use libtest_mimic::Arguments;
 use nix::pty::{Winsize, openpty};
-use nix::sys::signal::{SigHandler, kill};
+use nix::sys::signal::{SigHandler, Signal, kill};
 
 fn main() {
     let (python, nc) = (Program("python3"), Program("nc"));
@@ -42,6 +42,7 @@ fn main() {
         trial("a_death_is_told_with_its_last_words", &[], a_death_is_told),
         trial("whatever_ends_a_check_ends_the_server", &[], signals_end_the_server),
         trial("a_signal_that_is_ignored_ends_no_check", &[], ignored_signals),
+        trial("a_stop_makes_no_claim_fail", &[], stops),
         trial("a_server_that_runs_already_is_looked_at_and_left_running", &[], a_server_that_runs_already),
         trial("a_server_on_all_addresses_of_ipv4_is_none_on_those_of_ipv6", &[], an_address_of_another_version),
         trial("a_server_that_sleeps_is_waited_for", &[], a_server_that_sleeps),
@@ -414,6 +415,24 @@ fn ignored_signals() {
         assert!(status.code().is_some(), "it went on to its end: {status:?}, {last}");
         assert_nothing_is_left(&mark);
     });
+}
+
+/// Ctrl-Z and `fg`, again and again, while a client has to see that nothing comes.
+fn stops() {
+    let server = start(Stage::A, &[]);
+    let mut check = client_check(&["3a", "--claim", "whole-head", "--port", &server.port().to_string()]);
+    let mut check = check.stdout(Stdio::piped()).spawn().unwrap();
+    let end = wait::until(PATIENCE, || {
+        let send = |signal| kill(pid(check.id()), signal).unwrap();
+        send(Signal::SIGSTOP);
+        thread::sleep(Duration::from_millis(5));
+        send(Signal::SIGCONT);
+        thread::sleep(Duration::from_millis(20));
+        check.try_wait().unwrap()
+    });
+    let mut printed = String::new();
+    check.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert_eq!(end.and_then(|status| status.code()), Some(0), "{printed}");
 }
 
 /// A stage that is started here, and not by the check.
