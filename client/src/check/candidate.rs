@@ -4,8 +4,7 @@
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -222,7 +221,7 @@ impl<'a> Candidate<'a> {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         let start = Family::start(&mut command, descriptors);
-        let mut family = start.map_err(|reason| Failure::Start { command: shown.clone(), reason })?;
+        let family = start.map_err(|reason| Failure::Start { command: shown.clone(), reason })?;
 
         let patience = self.subject.patience;
         let found = self.wait(patience, &format!("{shown} to listen"), || {
@@ -231,21 +230,15 @@ impl<'a> Candidate<'a> {
             let members = if close.is_empty() { family.members().unwrap_or_default() } else { close };
             match listener_of(&members, wanted) {
                 Some(found) => Some(Some(found)),
-                None => (members.is_empty() && family.status().is_some()).then_some(None),
+                None => (members.is_empty() && family.end().is_some()).then_some(None),
             }
         });
         let Some((server, listener)) = found.flatten() else {
             let said = family.last_words(5);
-            let status = family.status();
-            let Some(status) = status.filter(|_| found.is_some()) else {
+            let Some(end) = family.end().filter(|_| found.is_some()) else {
                 return Err(Failure::NeverListens { command: shown, patience, port: wanted, said });
             };
-            return Err(Failure::Ended {
-                command: shown,
-                how: end_of(status).to_string(),
-                said,
-                taken: taken_by(8888),
-            });
+            return Err(Failure::Ended { command: shown, how: end.to_string(), said, taken: taken_by(8888) });
         };
         self.has_run = true;
         let at_rest = look::look(server.id).ok();
@@ -424,7 +417,7 @@ impl<'a> Candidate<'a> {
         };
         // A parent can tell what others may not know.
         let is_first = server.is_some_and(|server| server.id == family.first());
-        let how = family.status().filter(|_| is_first).map_or(end, end_of);
+        let how = family.end().filter(|_| is_first).unwrap_or(end);
         let said = family.last_words(1);
         let words = said.last().map(|line| format!("; its last words: {}", shortened(line))).unwrap_or_default();
         Some(format!("it {how}{words}"))
@@ -668,15 +661,6 @@ fn shortened(line: &str) -> String {
         line.to_owned()
     } else {
         format!("{} ...", line.chars().take(MOST).collect::<String>())
-    }
-}
-
-/// How the process that was started here has ended.
-fn end_of(status: ExitStatus) -> End {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => End::Exited(code),
-        (_, Some(signal)) => End::Killed(signal),
-        _ => End::Unknown,
     }
 }
 
