@@ -128,7 +128,7 @@ mod linux {
                 // SAFETY: the kernel has just made it for this process, and nobody else knows of it.
                 Ok(number) => Ok(Handle::Descriptor(unsafe { OwnedFd::from_raw_fd(number as i32) })),
                 Err(Errno::ENOSYS | Errno::EPERM | Errno::EACCES) => Handle::start_of(pid),
-                Err(errno) => Err(errno.into()),
+                Err(errno) => Err(thread_of(pid).unwrap_or_else(|| errno.into())),
             }
         }
 
@@ -148,6 +148,15 @@ mod linux {
                 },
             }
         }
+    }
+
+    /// The error that `pid` is no process but a thread of one; tools such as htop show both.
+    fn thread_of(pid: u32) -> Option<io::Error> {
+        let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+        let status = String::from_utf8_lossy(&status);
+        let process: u32 = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()?;
+        let text = format!("there is no process {pid}, it is a thread of process {process}");
+        (process != pid).then(|| io::Error::new(io::ErrorKind::NotFound, text))
     }
 
     /// A pidfd becomes readable when its process ends.
@@ -275,6 +284,15 @@ mod tests {
         assert_eq!(Watched::of(child.id()).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(Watched::of(0).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(Watched::of(u32::MAX).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_thread_is_no_process() {
+        let thread = || nix::unistd::gettid().as_raw().cast_unsigned();
+        let error = std::thread::spawn(move || Watched::of(thread()).unwrap_err()).join().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().ends_with(&format!("a thread of process {}", std::process::id())), "{error}");
     }
 
     #[test]
