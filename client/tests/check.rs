@@ -41,6 +41,7 @@ fn main() {
         trial("no_server_makes_a_check_hang_or_is_left_behind", &[], hostile_servers),
         trial("a_death_is_told_with_its_last_words", &[], a_death_is_told),
         trial("whatever_ends_a_check_ends_the_server", &[], signals_end_the_server),
+        trial("a_check_that_is_ended_blames_nobody", &[], an_end_by_a_signal),
         trial("a_signal_that_is_ignored_ends_no_check", &[], ignored_signals),
         trial("a_stop_makes_no_claim_fail", &[], stops),
         trial("a_server_that_runs_already_is_looked_at_and_left_running", &[], a_server_that_runs_already),
@@ -392,6 +393,20 @@ fn signals_end_the_server() {
         assert_eq!(status.signal(), Some(signal as i32));
         assert_nothing_is_left(&mark);
     });
+}
+
+/// A server that is killed by the check has not failed.
+fn an_end_by_a_signal() {
+    for last_words in ["answered in HTTP/1.1", "it has a child for each", "it outlives the end", "a child has not"] {
+        let mut check = client_check_of(&["3g"], &webserver(Stage::G));
+        start_afresh(&mut check);
+        let mut check = check.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(check.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains(last_words)), "{last_words}");
+        kill(pid(check.id()), Signal::SIGINT).unwrap();
+        assert_eq!(lines.find(|line| line.starts_with("FAIL")), None, "after {last_words}");
+        assert_eq!(check.wait().unwrap().signal(), Some(Signal::SIGINT as i32));
+    }
 }
 
 fn ignored_signals() {

@@ -211,6 +211,11 @@ pub fn end_with_this_process() -> Result<(), Failure> {
     outcome
 }
 
+/// Does not return if a signal has begun to end all families: what is seen of a server from then on is not its own doing.
+pub fn go_on_unless_ending() {
+    drop(running()); // who ends them keeps it
+}
+
 fn watch_signals() -> Result<(), Failure> {
     // An ignored signal that is blocked is kept, and would be waited for (sigwait(3)).
     let signals = SigSet::from_iter(signals::not_ignored().map_err(Failure::of("sigaction"))?);

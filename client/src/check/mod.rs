@@ -206,8 +206,9 @@ fn check(
     let mut candidate = Candidate::new(stage, subject, tell);
     let mut hopeless = None;
     for (at, &claim) in claims.iter().enumerate() {
-        let verdict = attempt(&mut candidate, claim, &mut hopeless)?;
-        let finding = Finding { claim, verdict };
+        let verdict = attempt(&mut candidate, claim, &mut hopeless);
+        family::go_on_unless_ending();
+        let finding = Finding { claim, verdict: verdict? };
         decided(&finding)?;
         findings.push(finding);
         if let Some(why) = hopeless {
