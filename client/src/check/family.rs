@@ -211,7 +211,8 @@ pub fn end_with_this_process() -> Result<(), Failure> {
     outcome
 }
 
-/// Does not return if a signal has begun to end all families: what is seen of a server from then on is not its own doing.
+/// Does not return if a signal has begun to end all families: what is seen of a server from then on is not its own
+/// doing.
 pub fn go_on_unless_ending() {
     drop(running()); // who ends them keeps it
 }
