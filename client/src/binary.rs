@@ -80,8 +80,14 @@ fn built_target(package: &str, kind: &'static str, name: &str) -> io::Result<Pat
 /// target/PROFILE/deps/test-0123456789abcdef, or of target/PROFILE/program.
 pub(crate) fn profile_folder() -> io::Result<PathBuf> {
     let program = env::current_exe()?;
-    let folder = program.ancestors().find(|folder| folder.join("deps").is_dir()).ok_or(io::ErrorKind::NotFound)?;
-    Ok(folder.to_owned())
+    let folder = program.ancestors().find(|folder| folder.join("deps").is_dir()).map(Path::to_owned);
+    folder.ok_or_else(|| {
+        let place = program.display();
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("{place} is not in Cargo's target folder (use: cargo run -p client)"),
+        )
+    })
 }
 
 fn build(arguments: &[&str], profile_folder: &Path) -> io::Result<()> {

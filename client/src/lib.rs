@@ -17,6 +17,7 @@
 //! - [`probe`]: one connection, handled step by step
 //! - [`misbehaviour`]: clients that behave badly
 //! - [`cost`]: CPU time, and what a request costs a server of it
+//! - [`signals`]: the signals that ask a program to end
 //! - [`wait`]: waiting for something to become true, with a deadline
 //! - [`output`]: what is printed, and failures as one line
 //!
@@ -37,6 +38,7 @@ pub mod options;
 pub mod output;
 pub mod probe;
 pub mod server;
+pub mod signals;
 pub mod stress;
 pub mod target;
 pub mod tools;

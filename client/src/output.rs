@@ -206,19 +206,32 @@ pub const WIDTH: usize = 78;
 pub fn wrapped(text: &str, width: usize) -> String {
     let mut lines = String::new();
     let mut used = 0;
-    for word in text.split(' ') {
-        let needed = word.chars().count();
-        if used > 0 && used + 1 + needed > width {
+    for (number, paragraph) in text.split('\n').enumerate() {
+        if number > 0 {
             lines.push('\n');
             used = 0;
-        } else if !lines.is_empty() {
-            lines.push(' ');
-            used += 1;
         }
-        lines.push_str(word);
-        used += needed;
+        for (number, word) in paragraph.split(' ').enumerate() {
+            let needed = word.chars().count();
+            if used > 0 && used + 1 + needed > width {
+                lines.push('\n');
+                used = 0;
+            } else if number > 0 {
+                lines.push(' ');
+                used += 1;
+            }
+            lines.push_str(word);
+            used += needed;
+        }
     }
     lines
+}
+
+/// The same, where each line begins with `indent` blanks; there is always room for a short word or two behind them.
+pub fn indented(text: &str, width: usize, indent: usize) -> String {
+    let blanks = " ".repeat(indent);
+    let lines = wrapped(text, width.saturating_sub(indent).max(20));
+    lines.split('\n').map(|line| format!("{blanks}{line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// The colours of what is printed. None of them tells what the words beside it do not.
@@ -278,6 +291,11 @@ mod tests {
         assert_eq!(wrapped("short", 78), "short");
         assert_eq!(wrapped("as wide as that", 7), "as wide\nas that");
         assert_eq!(wrapped("a wider-than-that word", 7), "a\nwider-than-that\nword");
+        assert_eq!(wrapped("two\nlines that stay", 80), "two\nlines that stay");
+        assert_eq!(
+            indented("one two three four five\nsix", 28, 8),
+            "        one two three four\n        five\n        six"
+        );
         let long = wrapped(&"twelve bytes ".repeat(20), WIDTH);
         assert!(long.lines().all(|line| line.len() <= WIDTH && !line.starts_with(' ')), "{long}");
     }

@@ -17,6 +17,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, sock
 use nix::unistd::Pid;
 
 use crate::kernel::processes;
+use crate::signals::ENDING;
 use crate::wait;
 
 /// How long anything is waited for that should happen soon: a server's first line, its end, an answer.
@@ -228,15 +229,14 @@ pub fn limit(command: &mut Command, what: Limit, most: u32) -> &mut Command {
 /// script's `cargo test &` ignores SIGINT, and that is inherited), and with none blocked that is meant to end it.
 pub fn start_afresh(command: &mut Command) {
     let forget = || {
-        let ending = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGTERM];
-        SigSet::from_iter(ending).thread_unblock()?;
+        SigSet::from_iter(ENDING).thread_unblock()?;
         for descriptor in 3..1024 {
             // SAFETY: marks what is open for exec to close; where nothing is open, the call fails and does nothing.
             unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
         }
-        for number in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTERM, libc::SIGCHLD] {
+        for signal in ENDING.into_iter().chain([Signal::SIGCHLD]) {
             // SAFETY: goes back to what the signal does by default; no handler is installed.
-            unsafe { libc::signal(number, libc::SIG_DFL) };
+            unsafe { libc::signal(signal as i32, libc::SIG_DFL) };
         }
         Ok(())
     };

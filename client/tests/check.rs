@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -17,13 +17,14 @@ use std::time::{Duration, Instant};
 use client::check::claim::Verdict;
 use client::check::{self, Report, Stage, Subject};
 use client::probe::Probe;
-use client::server::{PATIENCE, Server, pid};
+use client::server::{PATIENCE, Server, pid, start_afresh};
+use client::signals::ENDING;
 use client::tools::Need::Program;
 use client::tools::{python, trial};
 use client::wait;
 use libtest_mimic::Arguments;
 use nix::pty::{Winsize, openpty};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill};
 
 fn main() {
     let (python, nc) = (Program("python3"), Program("nc"));
@@ -40,7 +41,11 @@ fn main() {
         trial("no_server_makes_a_check_hang_or_is_left_behind", &[], hostile_servers),
         trial("a_death_is_told_with_its_last_words", &[], a_death_is_told),
         trial("whatever_ends_a_check_ends_the_server", &[], signals_end_the_server),
+        trial("a_check_that_is_ended_blames_nobody", &[], an_end_by_a_signal),
+        trial("a_signal_that_is_ignored_ends_no_check", &[], ignored_signals),
+        trial("a_stop_makes_no_claim_fail", &[], stops),
         trial("a_server_that_runs_already_is_looked_at_and_left_running", &[], a_server_that_runs_already),
+        trial("a_server_on_all_addresses_of_ipv4_is_none_on_those_of_ipv6", &[], an_address_of_another_version),
         trial("a_server_that_sleeps_is_waited_for", &[], a_server_that_sleeps),
         trial("a_server_that_dies_is_seen_to_do_so", &[], a_server_that_dies),
         trial("a_port_that_is_taken_is_told_with_its_owner", &[], a_port_that_is_taken),
@@ -293,11 +298,11 @@ fn a_server_that_does_not_start() {
     }
     let patience = Duration::from_secs(1);
     let begin = Instant::now();
-    let failure =
-        check::report(Stage::A, &Subject { patience, ..candidate("never-listens", "mark-mute") }).unwrap_err();
+    let mark = format!("mark-mute-{}", std::process::id());
+    let failure = check::report(Stage::A, &Subject { patience, ..candidate("never-listens", &mark) }).unwrap_err();
     assert!(failure.to_string().contains("does not listen on port"), "{failure}");
     assert!(begin.elapsed() < PATIENCE);
-    assert_nothing_is_left("mark-mute");
+    assert_nothing_is_left(&mark);
     let failure = check::report(Stage::A, &Subject::started_by(["/no/such/server"])).unwrap_err();
     assert!(failure.to_string().starts_with("start /no/such/server: "), "{failure}");
 }
@@ -372,9 +377,10 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn signals_end_the_server() {
-    in_parallel(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP], |&signal| {
+    in_parallel(&ENDING, |&signal| {
         let mark = format!("mark-{signal}-{}", std::process::id());
         let mut check = client_check_of(&["3a"], &candidate("daemon", &mark));
+        start_afresh(&mut check);
         let mut check = check.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut first = String::new();
         BufReader::new(check.stdout.take().unwrap()).read_line(&mut first).unwrap();
@@ -387,6 +393,62 @@ fn signals_end_the_server() {
         assert_eq!(status.signal(), Some(signal as i32));
         assert_nothing_is_left(&mark);
     });
+}
+
+/// A server that is killed by the check has not failed.
+fn an_end_by_a_signal() {
+    for last_words in ["it has a child for each", "it outlives the end", "no connection is kept"] {
+        let mut check = client_check_of(&["3g"], &webserver(Stage::G));
+        start_afresh(&mut check);
+        let mut check = check.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(check.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains(last_words)), "{last_words}");
+        thread::sleep(Duration::from_millis(50)); // into the next claim
+        kill(pid(check.id()), Signal::SIGINT).unwrap();
+        assert_eq!(lines.find(|line| line.starts_with("FAIL")), None, "after {last_words}");
+        assert_eq!(check.wait().unwrap().signal(), Some(Signal::SIGINT as i32));
+    }
+}
+
+fn ignored_signals() {
+    in_parallel(&ENDING, |&ignored| {
+        let mark = format!("mark-ignored-{ignored}-{}", std::process::id());
+        let mut check = client_check_of(&["3a"], &candidate("daemon", &mark));
+        start_afresh(&mut check);
+        let ignore = move || {
+            // SAFETY: ignores the signal; no handler is installed.
+            unsafe { nix::sys::signal::signal(ignored, SigHandler::SigIgn) }?;
+            Ok(())
+        };
+        // SAFETY: `ignore` makes only a plain system call: it is safe between fork and exec.
+        unsafe { check.pre_exec(ignore) };
+        let mut check = check.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(check.stdout.take().unwrap()).lines();
+        assert!(lines.next().unwrap().unwrap().starts_with("ok "));
+        kill(pid(check.id()), ignored).unwrap();
+        let last = lines.map(Result::unwrap).last().unwrap();
+        let status = wait::until(PATIENCE, || check.try_wait().unwrap()).unwrap();
+        assert!(status.code().is_some(), "it went on to its end: {status:?}, {last}");
+        assert_nothing_is_left(&mark);
+    });
+}
+
+/// Ctrl-Z and `fg`, again and again, while a client has to see that nothing comes.
+fn stops() {
+    let server = start(Stage::A, &[]);
+    let mut check = client_check(&["3a", "--claim", "whole-head", "--port", &server.port().to_string()]);
+    let mut check = check.stdout(Stdio::piped()).spawn().unwrap();
+    let end = wait::until(PATIENCE, || {
+        let send = |signal| kill(pid(check.id()), signal).unwrap();
+        send(Signal::SIGSTOP);
+        thread::sleep(Duration::from_millis(5));
+        send(Signal::SIGCONT);
+        thread::sleep(Duration::from_millis(20));
+        check.try_wait().unwrap()
+    });
+    let mut printed = String::new();
+    check.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert_eq!(end.and_then(|status| status.code()), Some(0), "{printed}");
 }
 
 /// A stage that is started here, and not by the check.
@@ -406,6 +468,18 @@ fn a_server_that_runs_already() {
     assert!(!printed.contains('\x1b'), "{printed}");
     assert!(server.ended().unwrap().is_none());
     Probe::request(server.port()).unwrap().read_to_end().unwrap();
+}
+
+/// A name may have an address of each version of IP, and a server listen on all addresses of one of them.
+fn an_address_of_another_version() {
+    let server = start(Stage::A, &["--host", "0.0.0.0"]);
+    let port = server.port().to_string();
+    let checked = |host| client_check(&["3a", "--claim", "answer", "--port", &port, "--host", host]).output().unwrap();
+    let output = checked("127.0.0.1");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let output = checked("::1");
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""));
+    assert!(text(&output.stderr).starts_with("client: nobody is listening on [::1]:"), "{}", text(&output.stderr));
 }
 
 fn a_server_that_dies() {

@@ -55,10 +55,14 @@ fn test(chapter: &Chapter) -> Result<run::Report, Fault> {
     let mut faults = quote::faults(&docs::root(), chapter);
     faults.extend(check::links_that_lead_nowhere(&docs::root(), &all).into_iter().filter(|f| f.file == chapter.file));
     faults.extend(check::commands_that_cannot_be_run(chapter));
-    for fault in faults {
+    for fault in &faults {
         eprintln!("{fault}");
     }
-    run::run(chapter, Pace::default())
+    let report = run::run(chapter, Pace::default())?;
+    match faults.len() {
+        0 => Ok(report),
+        count => Err(chapter.fault(1, format!("what is run is as shown, but see above for what is wrong: {count}"))),
+    }
 }
 
 /// Brings excerpts and diffs up to date.

@@ -3,9 +3,8 @@
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -222,7 +221,7 @@ impl<'a> Candidate<'a> {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         let start = Family::start(&mut command, descriptors);
-        let mut family = start.map_err(|reason| Failure::Start { command: shown.clone(), reason })?;
+        let family = start.map_err(|reason| Failure::Start { command: shown.clone(), reason })?;
 
         let patience = self.subject.patience;
         let found = self.wait(patience, &format!("{shown} to listen"), || {
@@ -231,21 +230,15 @@ impl<'a> Candidate<'a> {
             let members = if close.is_empty() { family.members().unwrap_or_default() } else { close };
             match listener_of(&members, wanted) {
                 Some(found) => Some(Some(found)),
-                None => (members.is_empty() && family.status().is_some()).then_some(None),
+                None => (members.is_empty() && family.end().is_some()).then_some(None),
             }
         });
         let Some((server, listener)) = found.flatten() else {
             let said = family.last_words(5);
-            let status = family.status();
-            let Some(status) = status.filter(|_| found.is_some()) else {
+            let Some(end) = family.end().filter(|_| found.is_some()) else {
                 return Err(Failure::NeverListens { command: shown, patience, port: wanted, said });
             };
-            return Err(Failure::Ended {
-                command: shown,
-                how: end_of(status).to_string(),
-                said,
-                taken: taken_by(8888),
-            });
+            return Err(Failure::Ended { command: shown, how: end.to_string(), said, taken: taken_by(8888) });
         };
         self.has_run = true;
         let at_rest = look::look(server.id).ok();
@@ -273,8 +266,9 @@ impl<'a> Candidate<'a> {
         )?;
         let is_here = are_here(&addresses);
         // A name may have several addresses, and the server listen on one of them.
-        let found = addresses.iter().find_map(|address| {
-            listener_at(port, host.map(|_| address.ip())).filter(|_| is_here).map(|listener| (*address, listener))
+        let found = addresses.iter().filter(|_| is_here).find_map(|address| {
+            let listener = if host.is_some() { sockets::listener_at(*address).ok()? } else { listener_on(port) };
+            Some((*address, listener?))
         });
         let listener = found.map(|(_, listener)| listener);
         if is_here && listener.is_none() {
@@ -368,7 +362,7 @@ impl<'a> Candidate<'a> {
         })
     }
 
-    /// Waits until a look at it shows `wanted`, for [`SOON`] at most. Returns the last look, and whether it did.
+    /// Waits until a look at it shows `wanted`, for `limit` at most. Returns the last look, and whether it did.
     ///
     /// # Errors
     /// Those of [`Candidate::look`].
@@ -423,7 +417,7 @@ impl<'a> Candidate<'a> {
         };
         // A parent can tell what others may not know.
         let is_first = server.is_some_and(|server| server.id == family.first());
-        let how = family.status().filter(|_| is_first).map_or(end, end_of);
+        let how = family.end().filter(|_| is_first).unwrap_or(end);
         let said = family.last_words(1);
         let words = said.last().map(|line| format!("; its last words: {}", shortened(line))).unwrap_or_default();
         Some(format!("it {how}{words}"))
@@ -670,31 +664,18 @@ fn shortened(line: &str) -> String {
     }
 }
 
-/// How the process that was started here has ended.
-fn end_of(status: ExitStatus) -> End {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => End::Exited(code),
-        (_, Some(signal)) => End::Killed(signal),
-        _ => End::Unknown,
-    }
-}
-
 /// Who listens on `port`, as a reader would look for them.
 fn taken_by(port: u16) -> Option<String> {
-    let listeners = sockets::listeners().ok()?;
-    listeners.iter().find(|listener| listener.address.port() == port)?;
+    listener_on(port)?;
     let owner = sockets::owner(port).ok().flatten();
     Some(owner.map_or("a process of another user".to_owned(), |id| {
         format!("{} (process {id})", processes::name(id).unwrap_or_else(|_| "somebody".to_owned()))
     }))
 }
 
-/// The socket that listens on `port`, at `address` if that is given.
-fn listener_at(port: u16, address: Option<IpAddr>) -> Option<Listener> {
-    sockets::listeners().ok()?.into_iter().find(|listener| {
-        let ip = listener.address.ip();
-        listener.address.port() == port && address.is_none_or(|address| ip.is_unspecified() || ip == address)
-    })
+/// The socket that listens on `port`, at whatever address.
+fn listener_on(port: u16) -> Option<Listener> {
+    sockets::listeners().ok()?.into_iter().find(|listener| listener.address.port() == port)
 }
 
 /// Of `members`, the one that has a listener open (on `port`, if that is given), and the listener. Of several it is the

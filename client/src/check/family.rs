@@ -5,7 +5,7 @@
 
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
@@ -15,10 +15,11 @@ use nix::libc;
 use nix::sys::signal::{SigSet, Signal, kill, killpg, raise};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 
+use crate::kernel::end::End;
 use crate::kernel::processes::{self, Process};
 use crate::output::{Failure, printable};
 use crate::server::{Limit, Stream, limit, pid, start_afresh};
-use crate::wait;
+use crate::{signals, wait};
 
 /// How long it is tried to end a family. SIGKILL needs much less, unless somebody sleeps in the kernel.
 const LONG_ENOUGH: Duration = Duration::from_secs(10);
@@ -39,7 +40,6 @@ static ADOPTS: AtomicBool = AtomicBool::new(false);
 #[derive(Debug)]
 pub struct Family {
     first: Child,
-    status: Option<ExitStatus>,
     ties: Ties,
     output: Stream,
     errors: Stream,
@@ -67,7 +67,7 @@ impl Family {
         drop(running);
         let output = Stream::gather_last(first.stdout.take(), LAST_WORDS);
         let errors = Stream::gather_last(first.stderr.take(), LAST_WORDS);
-        Ok(Family { first, status: None, ties, output, errors })
+        Ok(Family { first, ties, output, errors })
     }
 
     /// Who can be told at a glance to belong to it, and lives: its process group, and who descends from that.
@@ -93,12 +93,10 @@ impl Family {
         self.ties.first
     }
 
-    /// How the process that was started has ended, if it has.
-    pub fn status(&mut self) -> Option<ExitStatus> {
-        if self.status.is_none() {
-            self.status = self.first.try_wait().ok().flatten();
-        }
-        self.status
+    /// How the process that was started has ended, if it has. It is waited for last of all: the group that is killed
+    /// has its id, which nobody else may get until then.
+    pub fn end(&self) -> Option<End> {
+        End::of_child(self.ties.first)
     }
 
     /// The last `most` lines that it said, errors last.
@@ -115,18 +113,14 @@ impl Family {
         }
         said.split_off(said.len().saturating_sub(most))
     }
-
-    /// Ends all of it.
-    pub fn stop(&mut self) {
-        self.ties.kill();
-        wait::until(LONG_ENOUGH, || self.status());
-        running().retain(|other| other.mark != self.ties.mark);
-    }
 }
 
 impl Drop for Family {
+    /// Ends all of it.
     fn drop(&mut self) {
-        self.stop();
+        self.ties.kill();
+        running().retain(|other| other.mark != self.ties.mark);
+        wait::until(LONG_ENOUGH, || self.first.try_wait().ok().flatten());
     }
 }
 
@@ -204,8 +198,8 @@ impl Ties {
     }
 }
 
-/// From now on, no family outlives this process, however that is asked to end: by Ctrl-C, SIGTERM or SIGHUP. To be
-/// called by a program, before it starts a thread; what it starts must belong to families.
+/// From now on, no family outlives this process, whichever signal asks that to end ([`signals::ENDING`]). To be called
+/// by a program, before it starts a thread; what it starts must belong to families.
 ///
 /// # Errors
 /// Signals can't be blocked, or no thread started.
@@ -217,8 +211,15 @@ pub fn end_with_this_process() -> Result<(), Failure> {
     outcome
 }
 
+/// Does not return if a signal has begun to end all families: what is seen of a server from then on is not its own
+/// doing.
+pub fn go_on_unless_ending() {
+    drop(running()); // who ends them keeps it
+}
+
 fn watch_signals() -> Result<(), Failure> {
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    // An ignored signal that is blocked is kept, and would be waited for (sigwait(3)).
+    let signals = SigSet::from_iter(signals::not_ignored().map_err(Failure::of("sigaction"))?);
     signals.thread_block().map_err(Failure::of("pthread_sigmask"))?;
     #[cfg(target_os = "linux")]
     ADOPTS.store(nix::sys::prctl::set_child_subreaper(true).is_ok(), Relaxed);

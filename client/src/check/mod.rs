@@ -111,7 +111,7 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
 /// Checks `subject` and prints each finding as soon as it is there, and what to do next. On a terminal, what is being
 /// tried is shown meanwhile.
 ///
-/// Ctrl-C, SIGTERM and SIGHUP end the server too from then on, so the calling program must not have started a thread.
+/// What asks this process to end, such as Ctrl-C, ends the server too from then on, so the calling program must not have started a thread.
 ///
 /// # Errors
 /// Those of [`run`].
@@ -206,8 +206,9 @@ fn check(
     let mut candidate = Candidate::new(stage, subject, tell);
     let mut hopeless = None;
     for (at, &claim) in claims.iter().enumerate() {
-        let verdict = attempt(&mut candidate, claim, &mut hopeless)?;
-        let finding = Finding { claim, verdict };
+        let verdict = attempt(&mut candidate, claim, &mut hopeless);
+        family::go_on_unless_ending();
+        let finding = Finding { claim, verdict: verdict? };
         decided(&finding)?;
         findings.push(finding);
         if let Some(why) = hopeless {

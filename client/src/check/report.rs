@@ -2,11 +2,11 @@
 
 use std::fmt::{self, Display, Write};
 
-use anstyle::{AnsiColor, Style};
-
 use super::candidate::counted;
 use super::claim::{Claim, Verdict};
 use super::stage::{self, Stage};
+use crate::output::style::{BAD, DOUBTFUL, GOOD, HEADING};
+use crate::output::{indented, wrapped};
 
 /// What came of one claim.
 #[derive(Debug, Clone)]
@@ -28,11 +28,6 @@ pub struct Report {
     pub untried: Option<(usize, &'static str)>,
 }
 
-const HEADING: Style = Style::new().bold();
-const GOOD: Style = AnsiColor::Green.on_default();
-const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-
 /// Where the text of a finding begins.
 const INDENT: usize = 8;
 
@@ -46,9 +41,7 @@ impl Finding {
             Verdict::Hidden(why) => ("hidden", DOUBTFUL, format!("{sentence}\n{why}")),
             Verdict::Skipped(why) => ("skipped", DOUBTFUL, format!("{sentence}\n{why}")),
         };
-        let text = wrapped(&text, width, INDENT);
-        let text = text.trim_start();
-        format!("{style}{label:<INDENT$}{style:#}{text}\n")
+        format!("{style}{label:<INDENT$}{style:#}{}\n", indented(&text, width, INDENT).trim_start())
     }
 }
 
@@ -115,7 +108,7 @@ impl Report {
         {
             let _ = write!(text, " The next stage is {next}: {}.", next.title());
         }
-        format!("\n{style}{}{style:#}\n", wrapped(&text, width, 0))
+        format!("\n{style}{}{style:#}\n", wrapped(&text, width))
     }
 }
 
@@ -139,33 +132,11 @@ pub fn list(only: Option<Stage>, width: usize) -> String {
         }
         let _ = writeln!(text, "{HEADING}{stage:<4}{}{HEADING:#}", stage.title());
         for claim in stage.claims() {
-            let sentence = wrapped(claim.sentence, width, 4 + NAMES);
+            let sentence = indented(claim.sentence, width, 4 + NAMES);
             let _ = writeln!(text, "    {:<NAMES$}{}", claim.name, sentence.trim_start());
         }
     }
     text
-}
-
-/// `text` in lines of at most `width` columns, if its words allow it; each begins with `indent` blanks.
-pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
-    let most = width.max(indent + 20) - indent;
-    let blanks = " ".repeat(indent);
-    let mut lines = Vec::new();
-    for paragraph in text.split('\n') {
-        let mut line = String::new();
-        for word in paragraph.split(' ') {
-            let length = line.chars().count() + 1 + word.chars().count();
-            if !line.is_empty() && length > most {
-                lines.push(std::mem::take(&mut line));
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        lines.push(line);
-    }
-    lines.iter().map(|line| format!("{blanks}{line}")).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -208,10 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_wrapped_and_hang() {
-        assert_eq!(wrapped("one two three four", 28, 8), "        one two three four");
-        assert_eq!(wrapped("one two three four five six", 28, 8), "        one two three four\n        five six");
-        assert_eq!(wrapped("a\nb", 80, 2), "  a\n  b");
+    fn the_list_fits_a_terminal() {
         assert!(
             list(None, 80).lines().all(|line| anstream::adapter::strip_str(line).to_string().chars().count() <= 80)
         );

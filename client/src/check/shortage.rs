@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::candidate::{Candidate, SOON, counted, fails, time};
+use super::candidate::{Candidate, SOON, counted, fails, skipped, time};
 use super::claim::Verdict;
 use super::stage::Stage;
 use crate::probe::{Probe, REQUEST, Stop};
@@ -22,7 +22,7 @@ fn limit(candidate: &mut Candidate, more: usize) -> Result<u32, Verdict> {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => {
             candidate.start(Some(most)).map_err(|failure| fails(failure.to_string()))?;
         }
-        outcome => outcome.map_err(|error| fails(format!("the limit of process {server} can't be set: {error}")))?,
+        outcome => outcome.map_err(|error| skipped(format!("the limit of process {server} can't be set: {error}")))?,
     }
     Ok(most)
 }

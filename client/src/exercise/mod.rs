@@ -11,14 +11,12 @@ use std::path::Path;
 use std::time::Duration;
 use std::{env, fs};
 
-use anstyle::{AnsiColor, Style};
-
 pub use self::files::{Exercise, Header};
 use crate::binary::build_for_reader;
-use crate::check::report::wrapped;
 use crate::check::{self, Stage, Subject};
 use crate::options::number;
-use crate::output::{Failure, print, report};
+use crate::output::style::{GOOD, HEADING};
+use crate::output::{Failure, indented, print, report};
 
 /// Which exercise.
 #[derive(Debug, Clone, clap::Args)]
@@ -39,9 +37,6 @@ pub struct Options {
 
 /// How long a server sleeps that is to sleep: longer than it takes to see it, and no longer.
 const SLEEP: Duration = Duration::from_millis(500);
-
-const HEADING: Style = Style::new().bold();
-const GOOD: Style = AnsiColor::Green.on_default();
 
 /// Lists the exercises, or runs one. Returns whether nothing failed.
 ///
@@ -172,7 +167,7 @@ fn paragraph_of(text: &str, indent: usize) -> String {
     const KEPT: &str = "\u{a0}"; // a no-break space
     let pieces = text.split('`').enumerate();
     let pieces = pieces.map(|(index, piece)| if index % 2 == 1 { piece.replace(' ', KEPT) } else { piece.to_owned() });
-    wrapped(&pieces.collect::<Vec<_>>().join("`"), check::width(), indent).replace(KEPT, " ")
+    indented(&pieces.collect::<Vec<_>>().join("`"), check::width(), indent).replace(KEPT, " ")
 }
 
 /// The command that runs an exercise.

@@ -2,7 +2,10 @@
 
 use std::fmt::{self, Display};
 use std::io;
+use std::mem::zeroed;
 
+use nix::errno::Errno;
+use nix::libc;
 use nix::sys::signal::Signal;
 
 #[cfg(target_os = "linux")]
@@ -23,6 +26,22 @@ pub enum End {
 }
 
 impl End {
+    /// How child `pid` of this process has ended, if it has. It stays a zombie, so its id is given to nobody else yet.
+    pub fn of_child(pid: u32) -> Option<End> {
+        // SAFETY: it is made of numbers and pointers, for which 0 is as good as any.
+        let mut info: libc::siginfo_t = unsafe { zeroed() };
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: waitid(2) only writes to `info`; if the child lives, it leaves the numbers 0.
+        Errno::result(unsafe { libc::waitid(libc::P_PID, pid, &mut info, flags) }).ok()?;
+        // SAFETY: waitid(2) has filled it in as for SIGCHLD, or left the number 0.
+        let status = unsafe { info.si_status() };
+        match info.si_code {
+            libc::CLD_EXITED => Some(End::Exited(status)),
+            libc::CLD_KILLED | libc::CLD_DUMPED => Some(End::Killed(status)),
+            _ => None,
+        }
+    }
+
     /// Takes a status apart as wait(2) returns it.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     fn from_status(status: i32) -> End {
@@ -109,7 +128,7 @@ mod linux {
                 // SAFETY: the kernel has just made it for this process, and nobody else knows of it.
                 Ok(number) => Ok(Handle::Descriptor(unsafe { OwnedFd::from_raw_fd(number as i32) })),
                 Err(Errno::ENOSYS | Errno::EPERM | Errno::EACCES) => Handle::start_of(pid),
-                Err(errno) => Err(errno.into()),
+                Err(errno) => Err(thread_of(pid).unwrap_or_else(|| errno.into())),
             }
         }
 
@@ -129,6 +148,15 @@ mod linux {
                 },
             }
         }
+    }
+
+    /// The error that `pid` is no process but a thread of one; tools such as htop show both.
+    fn thread_of(pid: u32) -> Option<io::Error> {
+        let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+        let status = String::from_utf8_lossy(&status);
+        let process: u32 = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()?;
+        let text = format!("there is no process {pid}, it is a thread of process {process}");
+        (process != pid).then(|| io::Error::new(io::ErrorKind::NotFound, text))
     }
 
     /// A pidfd becomes readable when its process ends.
@@ -260,6 +288,15 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
+    fn a_thread_is_no_process() {
+        let thread = || nix::unistd::gettid().as_raw().cast_unsigned();
+        let error = std::thread::spawn(move || Watched::of(thread()).unwrap_err()).join().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().ends_with(&format!("a thread of process {}", std::process::id())), "{error}");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn how_a_zombie_ended_is_known() {
         let mut child = sleeping();
         let watched = Watched::of(child.id()).unwrap();
@@ -291,6 +328,20 @@ mod tests {
         assert_eq!(end_of(&watched), Some(End::Killed(9)), "a zombie");
         child.wait().unwrap();
         assert_eq!(end_of(&watched), Some(End::Unknown));
+    }
+
+    #[test]
+    fn how_a_child_ended_is_known_before_it_is_waited_for() {
+        let mut child = sleeping();
+        assert_eq!(End::of_child(child.id()), None);
+        child.kill().unwrap();
+        let end = || wait::until(Duration::from_secs(10), || End::of_child(child.id()));
+        assert_eq!([end(), end()], [Some(End::Killed(9)); 2], "it stays");
+        child.wait().unwrap();
+        assert_eq!(End::of_child(child.id()), None, "nobody's any more");
+        let mut child = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
+        assert_eq!(wait::until(Duration::from_secs(10), || End::of_child(child.id())), Some(End::Exited(3)));
+        child.wait().unwrap();
     }
 
     #[test]

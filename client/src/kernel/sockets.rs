@@ -134,10 +134,22 @@ pub fn owner(port: u16) -> io::Result<Option<u32>> {
 /// # Errors
 /// Those of [`owner`].
 pub fn owner_at(address: SocketAddr) -> io::Result<Option<u32>> {
-    let mut listeners = listeners()?;
-    let nearest = listeners.iter().filter_map(|listener| listener.distance(address)).min();
-    listeners.retain(|listener| nearest.is_some() && listener.distance(address) == nearest);
-    owner_of(listeners)
+    owner_of(nearest(listeners()?, address))
+}
+
+/// The socket that takes connections to `address`, which is one of this machine's.
+///
+/// # Errors
+/// The tables can't be read.
+pub fn listener_at(address: SocketAddr) -> io::Result<Option<Listener>> {
+    Ok(nearest(listeners()?, address).first().copied())
+}
+
+/// Those of `listeners` that take connections to `address`; there may be several (socket(7), `SO_REUSEPORT`).
+fn nearest(mut listeners: Vec<Listener>, address: SocketAddr) -> Vec<Listener> {
+    let least = listeners.iter().filter_map(|listener| listener.distance(address)).min();
+    listeners.retain(|listener| least.is_some() && listener.distance(address) == least);
+    listeners
 }
 
 fn owner_of(listeners: Vec<Listener>) -> io::Result<Option<u32>> {
@@ -258,6 +270,7 @@ mod tests {
         let here = std::process::id();
         assert_eq!(owner(listener.address.port()).unwrap(), Some(here));
         assert_eq!(owner_at(listener.address).unwrap(), Some(here));
+        assert_eq!(listener_at(listener.address).unwrap(), Some(listener));
         assert_eq!(owner_at((Ipv4Addr::from([127, 0, 0, 2]), listener.address.port()).into()).unwrap(), None);
         assert!(has_open(here, &listener).unwrap() && !has_open(1, &listener).unwrap_or(false));
         let found = listening(&processes::family(here).unwrap()).unwrap();

@@ -95,7 +95,7 @@ impl Canvas {
         let names = [server.with_port(), server.to_string(), server.name().to_owned()];
         let name = names.iter().find(|name| name.len() <= room);
         let Some(name) = name else { return self.line().put(HEADING, &names[1]).end() };
-        let gap = self.width - name.len() - watched.len();
+        let gap = self.width.saturating_sub(name.len() + watched.len());
         self.line().put(HEADING, name).put(PLAIN, &" ".repeat(gap)).put(PLAIN, &watched).end()
     }
 

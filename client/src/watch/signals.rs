@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::libc::c_int;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 
+use crate::signals::not_ignored;
+
 static END: AtomicBool = AtomicBool::new(false);
 static SUSPEND: AtomicBool = AtomicBool::new(false);
 static REDRAW: AtomicBool = AtomicBool::new(false);
@@ -21,16 +23,13 @@ extern "C" fn note(number: c_int) {
     flag.store(true, Ordering::Relaxed);
 }
 
-/// Has Ctrl-C (SIGINT), Ctrl-\\ (SIGQUIT), SIGTERM and SIGHUP noted instead of ending the process at once.
+/// Has the signals that ask this process to end noted instead of ending it at once.
 ///
 /// # Errors
 /// Those of sigaction(2).
 pub fn note_ends() -> io::Result<()> {
-    for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP] {
-        let before = set(signal, SigHandler::Handler(note))?;
-        if matches!(before.handler(), SigHandler::SigIgn) {
-            set(signal, SigHandler::SigIgn)?; // as nohup wants it
-        }
+    for signal in not_ignored()? {
+        set(signal, SigHandler::Handler(note))?;
     }
     Ok(())
 }

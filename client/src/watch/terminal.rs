@@ -38,8 +38,9 @@ impl Terminal {
                 report(problem);
             }));
         });
+        let terminal = Terminal { shown: Vec::new(), width: 0 }; // dropped if it can be taken in part only
         take()?;
-        Ok(Terminal { shown: Vec::new(), width: 0 })
+        Ok(terminal)
     }
 
     /// Gives the terminal back until [`Terminal::resume`].
