@@ -175,8 +175,8 @@ fn all_children_have_ended() -> Option<()> {
     }
 }
 
-/// User and system time that was used: by this process, or by all the children that have been waited for, and those that
-/// these had waited for (getrusage(2)).
+/// User and system time that was used: by this process, or by all the children that have been waited for, and those
+/// that these had waited for (getrusage(2)).
 ///
 /// # Errors
 /// Those of getrusage(2).

@@ -60,10 +60,11 @@
 //!   with its documentation and attributes: `fn`, `struct`, `enum`, `impl A for B`, `const`, named as the line begins
 //!   that begins it, without `pub` and the like. Only one may begin so. `<!-- excerpt: FILE -->` is the whole file, and
 //!   `<!-- excerpt: FILE: "first" .. "last" -->` the lines from the one that begins with the first text to the next
-//!   that begins with the second. Where the code holds three backticks, the fences have four. What is quoted need not be
-//!   Rust: the block may be of another kind (`python`, `toml`).
+//!   that begins with the second. Where the code holds three backticks, the fences have four. What is quoted need not
+//!   be Rust: the block may be of another kind (`python`, `toml`).
 //! - `<!-- diff: part3/src/bin/webserver3b.rs part3/src/bin/webserver3c.rs -->` before a block of `diff` has it hold
-//!   the difference, as `diff -u` writes it: two lines with the names of the files, then hunks with three lines of context.
+//!   the difference, as `diff -u` writes it: two lines with the names of the files, then hunks with three lines of
+//!   context.
 //! - `cargo run -p docs -- update` fills these blocks, and changes nothing else. The tests fail when one is not up to
 //!   date, is empty, or names something that is gone.
 //!

@@ -1,5 +1,5 @@
-//! What holds the book to the programs notices when a page is wrong: each way to be wrong, on a small page, has its line
-//! named. And it has nothing against the same page when it is right.
+//! What holds the book to the programs notices when a page is wrong: each way to be wrong, on a small page, has its
+//! line named. And it has nothing against the same page when it is right.
 
 use std::fs;
 use std::path::Path;

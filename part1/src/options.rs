@@ -66,8 +66,8 @@ pub struct Stage {
     pub source: &'static str,
 }
 
-/// The [`Stage`] of the binary or example that says `stage!()`. (Cargo calls rustc in the folder of the workspace, and the
-/// members stand side by side in it.)
+/// The [`Stage`] of the binary or example that says `stage!()`. (Cargo calls rustc in the folder of the workspace, and
+/// the members stand side by side in it.)
 #[macro_export]
 macro_rules! stage {
     () => {

@@ -111,7 +111,8 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
 /// Checks `subject` and prints each finding as soon as it is there, and what to do next. On a terminal, what is being
 /// tried is shown meanwhile.
 ///
-/// What asks this process to end, such as Ctrl-C, ends the server too from then on, so the calling program must not have started a thread.
+/// What asks this process to end, such as Ctrl-C, ends the server too from then on, so the calling program must not
+/// have started a thread.
 ///
 /// # Errors
 /// Those of [`run`].

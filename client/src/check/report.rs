@@ -101,8 +101,11 @@ impl Report {
         } else if hidden + skipped > 0 {
             style = DOUBTFUL;
         }
+        if skipped > 0 {
+            text.push_str(" What was skipped is not known to hold.");
+        }
         if self.holds()
-            && untried == 0
+            && untried + skipped == 0
             && is_whole
             && let Some(next) = stage.next()
         {

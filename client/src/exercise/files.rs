@@ -1,5 +1,5 @@
-//! The files of an exercise: a start, which is the reader's to work on, and an answer. What their headers say is all that
-//! is known of an exercise.
+//! The files of an exercise: a start, which is the reader's to work on, and an answer. What their headers say is all
+//! that is known of an exercise.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -21,7 +21,8 @@ pub struct Exercise {
     /// The stage that its answer is.
     pub stage: Stage,
     folder: PathBuf,
-    /// A copy of the start that passed last, in Cargo's target folder: no repository has it, and `cargo clean` forgets it.
+    /// A copy of the start that passed last, in Cargo's target folder: no repository has it, and `cargo clean` forgets
+    /// it.
     passed: PathBuf,
 }
 

@@ -233,9 +233,9 @@ mod linux {
         parse_stat(&String::from_utf8_lossy(&stat[..length])).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// The children of process `pid`, zombies too. The kernel keeps a list of them for each thread, which spares reading
-    /// of all the other processes. It hands the list out page by page, about 700 children at a time, and may miss some
-    /// when others are reaped between two pages; a look at a server that is at rest misses none.
+    /// The children of process `pid`, zombies too. The kernel keeps a list of them for each thread, which spares
+    /// reading of all the other processes. It hands the list out page by page, about 700 children at a time, and may
+    /// miss some when others are reaped between two pages; a look at a server that is at rest misses none.
     pub fn children_of(pid: u32) -> io::Result<Vec<Process>> {
         // Not every kernel is built with it (CONFIG_PROC_CHILDREN).
         static HAS_LISTS: OnceLock<bool> = OnceLock::new();
