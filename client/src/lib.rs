@@ -16,6 +16,7 @@
 //! - [`server`]: a server that is started here, to be looked at
 //! - [`probe`]: one connection, handled step by step
 //! - [`misbehaviour`]: clients that behave badly
+//! - [`binary`]: the programs of this workspace, for whom cargo does not tell where they are
 //! - [`cost`]: CPU time, and what a request costs a server of it
 //! - [`signals`]: the signals that ask a program to end
 //! - [`wait`]: waiting for something to become true, with a deadline
@@ -24,7 +25,6 @@
 //! For tests and benchmarks alone:
 //!
 //! - [`answer`]: the answer that came on a connection, taken apart
-//! - [`binary`]: the programs of this workspace, for tests of packages that don't own them
 //! - [`tools`]: what a test needs from outside
 
 pub mod answer;
