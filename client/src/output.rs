@@ -275,6 +275,17 @@ pub fn printable(bytes: &[u8]) -> String {
     shown
 }
 
+/// `1 child`, `2 children`.
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// How wide the lines may be: as the terminal, or as most are.
+pub fn width() -> usize {
+    let terminal = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    terminal.filter(|width| *width > 0).unwrap_or(80)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

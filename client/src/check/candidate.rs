@@ -25,6 +25,9 @@ use crate::wait;
 /// How long anything may take that should happen at once. Much longer than it takes, for a machine may be busy.
 pub const SOON: Duration = Duration::from_secs(5);
 
+/// A second, to count in.
+pub const SECOND: Duration = Duration::from_secs(1);
+
 /// How long nothing happens when nothing should.
 pub const SILENCE: Duration = Duration::from_millis(300);
 
@@ -641,11 +644,6 @@ pub fn time(time: Duration) -> String {
         _ if seconds.fract() < 0.05 || seconds >= 100.0 => format!("{seconds:.0} s"),
         _ => format!("{seconds:.1} s"),
     }
-}
-
-/// `1 child`, `2 children`.
-pub fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// The beginning of what a server sent, for a line of text.

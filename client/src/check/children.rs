@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::candidate::{Candidate, SILENCE, SOON, counted, fails, skipped, time};
+use super::candidate::{Candidate, SECOND, SILENCE, SOON, fails, skipped, time};
 use super::claim::Verdict;
 use super::stage::Stage;
 use super::wire::remark;
 use crate::kernel::look::Look;
 use crate::kernel::processes::Children;
 use crate::kernel::{processes, sockets};
+use crate::output::counted;
 use crate::probe::{Probe, REQUEST, Stop};
 
 type Attempt = Result<String, Verdict>;
@@ -56,8 +57,6 @@ pub fn one_each(candidate: &mut Candidate) -> Attempt {
     }
     Ok(seen)
 }
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Where there are no children, nothing can be said of them; that there are none is another claim's failure.
 fn has_children(candidate: &Candidate) -> Result<(), Verdict> {

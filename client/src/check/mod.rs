@@ -30,7 +30,7 @@ use self::report::Finding;
 pub use self::report::Report;
 pub use self::stage::Stage;
 use crate::options::{number, time_limit, wrong_usage};
-use crate::output::{Failure, print};
+use crate::output::{Failure, print, width};
 use crate::target::Permission;
 
 const EXAMPLES: &str = "\
@@ -270,10 +270,4 @@ fn attempt(candidate: &mut Candidate, claim: &Claim, hopeless: &mut Option<&'sta
         },
         verdict => verdict,
     })
-}
-
-/// How wide the lines may be: as the terminal, or as most are.
-pub(crate) fn width() -> usize {
-    let terminal = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    terminal.filter(|width| *width > 0).unwrap_or(80)
 }

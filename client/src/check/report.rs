@@ -2,11 +2,10 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::candidate::counted;
 use super::claim::{Claim, Verdict};
 use super::stage::{self, Stage};
 use crate::output::style::{BAD, DOUBTFUL, GOOD, HEADING};
-use crate::output::{indented, wrapped};
+use crate::output::{counted, indented, wrapped};
 
 /// What came of one claim.
 #[derive(Debug, Clone)]

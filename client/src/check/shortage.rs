@@ -3,9 +3,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::candidate::{Candidate, SOON, counted, fails, skipped, time};
+use super::candidate::{Candidate, SOON, fails, skipped, time};
 use super::claim::Verdict;
 use super::stage::Stage;
+use crate::output::counted;
 use crate::probe::{Probe, REQUEST, Stop};
 
 type Attempt = Result<String, Verdict>;

@@ -3,10 +3,11 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use super::candidate::{Answer, Candidate, SILENCE, SOON, counted, fails, skipped, time};
+use super::candidate::{Answer, Candidate, SECOND, SILENCE, SOON, fails, skipped, time};
 use super::claim::Verdict;
 use super::stage::Stage;
 use crate::misbehaviour;
+use crate::output::counted;
 use crate::probe::{Probe, REQUEST, Stop};
 
 type Attempt = Result<String, Verdict>;
@@ -41,8 +42,6 @@ pub fn close(candidate: &mut Candidate) -> Attempt {
         time(took)
     )))
 }
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// 3e lives no longer than its first child: where it can't be started afresh, what waits for that comes last.
 fn may_outlast_a_child(candidate: &Candidate) -> Result<(), Verdict> {

@@ -16,7 +16,7 @@ use crate::binary::build_for_reader;
 use crate::check::{self, Stage, Subject};
 use crate::options::number;
 use crate::output::style::{GOOD, HEADING};
-use crate::output::{Failure, indented, print, report};
+use crate::output::{Failure, indented, print, report, width};
 
 /// Which exercise.
 #[derive(Debug, Clone, clap::Args)]
@@ -167,7 +167,7 @@ fn paragraph_of(text: &str, indent: usize) -> String {
     const KEPT: &str = "\u{a0}"; // a no-break space
     let pieces = text.split('`').enumerate();
     let pieces = pieces.map(|(index, piece)| if index % 2 == 1 { piece.replace(' ', KEPT) } else { piece.to_owned() });
-    indented(&pieces.collect::<Vec<_>>().join("`"), check::width(), indent).replace(KEPT, " ")
+    indented(&pieces.collect::<Vec<_>>().join("`"), width(), indent).replace(KEPT, " ")
 }
 
 /// The command that runs an exercise.

@@ -28,10 +28,10 @@ use nix::unistd::{ForkResult, Pid, fork, pipe};
 use self::descriptors::Limit;
 use self::fate::{Fate, Outcome, Report};
 pub use self::options::Options;
-use self::summary::{Summary, Tally, counted};
+use self::summary::{Summary, Tally};
 use self::traces::Subject;
 use self::worker::{Pipes, Plan};
-use crate::output::{Failure, print, printable};
+use crate::output::{Failure, counted, print, printable};
 use crate::target::Target;
 
 /// Makes the connections that `options` ask for, and prints what became of them. Returns whether the server answered
@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
     };
     let planned = options.max_clients * options.max_conns;
     if planned > 1 {
-        let plan_in_words = format_args!("make {} to it", counted(planned, "connection"));
+        let plan_in_words = format_args!("make {} to it", counted(planned as usize, "connection", "connections"));
         options.permission.check(target, &plan.addresses, plan_in_words)?;
     }
     let subject = Subject::find(options.pid, &plan.addresses)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use crate::output::style::{BAD, DOUBTFUL, GOOD, HEADING, PLAIN};
-use crate::output::{WIDTH, wrapped};
+use crate::output::{WIDTH, counted, wrapped};
 use crate::stress::descriptors::Limit;
 use crate::stress::fate::{Fate, Outcome};
 use crate::stress::traces::Traces;
@@ -89,8 +89,8 @@ impl Summary<'_> {
     /// The table, with what the run did to the server, where that is known; and a line of explanation for what needs
     /// one. `tally` must have been closed.
     pub fn text(&self, tally: &Tally, traces: Option<&Traces>) -> String {
-        let clients = counted(self.clients, "client");
-        let connections = counted(self.connections, "connection");
+        let clients = counted(self.clients as usize, "client", "clients");
+        let connections = counted(self.connections as usize, "connection", "connections");
         let mut text = format!("{HEADING}{clients} x {connections} -> {}{HEADING:#}\n\n", self.target);
         counts(tally, &mut text);
         times(tally, &mut text);
@@ -221,11 +221,6 @@ fn duration(time: Option<Duration>) -> String {
         _ => 0,
     };
     format!("{number:.decimals$} {unit}")
-}
-
-/// `1 client`, `2 clients`.
-pub(super) fn counted(count: u32, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

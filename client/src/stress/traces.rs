@@ -12,7 +12,7 @@ use crate::kernel::end::{End, Watched};
 use crate::kernel::look::{Look, look};
 use crate::kernel::{processes, sockets};
 use crate::output::style::{BAD, DOUBTFUL, HEADING, PLAIN};
-use crate::output::{Failure, WIDTH, wrapped};
+use crate::output::{Failure, WIDTH, counted, wrapped};
 use crate::target::are_here;
 
 /// How long the server may take to come to rest: its children end, and it closes what they had.
@@ -171,7 +171,6 @@ impl Traces {
 
 /// `4 descriptors, 0 children, 71 zombies`
 fn in_words(look: &Look) -> impl Display {
-    let counted = |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
     let descriptors = counted(look.descriptors, "descriptor", "descriptors");
     let alive = counted(look.children.alive, "child", "children");
     format!("{descriptors}, {alive}, {}", counted(look.children.zombies, "zombie", "zombies"))
